@@ -1,0 +1,2 @@
+//! The swarmlog program.
+fn main() {}

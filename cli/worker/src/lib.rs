@@ -1,0 +1,1 @@
+//! The reference worker: leases jobs over HTTP and trains real models.

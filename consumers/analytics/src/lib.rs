@@ -1,0 +1,1 @@
+//! The consumer that feeds ClickHouse.

@@ -1,0 +1,1 @@
+//! Poll, decode, slice, load, fold, write, commit.

@@ -1,0 +1,1 @@
+//! The analytics port: ClickHouse by URL or in the process.

@@ -1,0 +1,1 @@
+//! The binding to the ClickHouse engine in the process.

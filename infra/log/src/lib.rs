@@ -1,0 +1,13 @@
+//! The event log port.
+//!
+//! A log holds topics of equally many partitions; a partition is a sequence of records with growing offsets. Writers
+//! append to several partitions and move their consumed offsets in one transaction, all or nothing; readers see only
+//! what was committed. The port knows bytes only: what an envelope or payload means is `schemas`' business.
+//!
+//! Implementations: [`sqlite`] (embedded). The suite in [`conformance`] says what each promises.
+
+mod port;
+
+pub use port::{
+    Append, Consumed, Consumer, Delivery, Durability, Log, LogError, Offset, Record, Source, Timeline, Transaction, Transactional,
+};

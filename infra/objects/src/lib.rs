@@ -1,0 +1,1 @@
+//! The object port: a directory or a bucket.

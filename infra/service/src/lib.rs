@@ -1,0 +1,8 @@
+//! What every part of the program shares: lifecycle, health, logs and metrics.
+
+mod health;
+mod lifecycle;
+pub mod telemetry;
+
+pub use health::{Component, Health, Status};
+pub use lifecycle::{Failure, Lifecycle};

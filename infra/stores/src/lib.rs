@@ -1,0 +1,12 @@
+//! The operational store port: typed tables, each with the position it stands at.
+//!
+//! Rows and position of a generation move in one transaction, as a half-open range `(from, to]` per source. A `from`
+//! that is not the stored position means that another owner was here: [`StoreError::Stale`].
+//!
+//! Implementations: [`sqlite`] (embedded). The suite in [`conformance`] says what each promises.
+
+mod port;
+
+pub use port::{
+    Advance, Direction, Filter, Generation, GenerationState, Operator, ParkedRecord, Query, Scan, Store, StoreError, Write,
+};

@@ -1,0 +1,1 @@
+//! The work context: jobs that take time and can fail.

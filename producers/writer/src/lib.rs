@@ -1,0 +1,1 @@
+//! The single writer: commands in, events and results out, in one transaction.

@@ -1,0 +1,1 @@
+//! The pure read models and their registry.

@@ -1,0 +1,1 @@
+//! World, journeys, faults, oracle and benchmarks.

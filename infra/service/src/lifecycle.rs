@@ -22,6 +22,7 @@ pub struct Failure {
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycle {
     shutdown: CancellationToken,
+    failed: CancellationToken,
     tasks: TaskTracker,
     health: Health,
     failure: Arc<Mutex<Option<Failure>>>,
@@ -31,6 +32,18 @@ impl Lifecycle {
     /// A new life.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A further stage of the same program, shut down on its own: same health, and a failure in one ends all. The
+    /// gateway drains in one stage while the writer, in the next, still answers it.
+    pub fn stage(&self) -> Self {
+        Self {
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            failed: self.failed.clone(),
+            health: self.health.clone(),
+            failure: Arc::clone(&self.failure),
+        }
     }
 
     /// The statuses of the components.
@@ -61,15 +74,14 @@ impl Lifecycle {
         });
     }
 
-    /// Waits for SIGTERM, Ctrl-C or a failure, then tells all tasks to end.
+    /// Waits for SIGTERM, Ctrl-C or a failure of any stage.
     pub async fn run_until_signal(&self) -> std::io::Result<()> {
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             _ = terminate.recv() => {}
             signal = tokio::signal::ctrl_c() => signal?,
-            () = self.shutdown.cancelled() => {}
+            () = self.failed.cancelled() => {}
         }
-        self.shutdown.cancel();
         Ok(())
     }
 
@@ -99,6 +111,7 @@ impl Drop for Guard {
         tracing::error!(task.name = failure.task, task.reason = failure.reason, "a task stopped");
         self.lifecycle.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         self.lifecycle.shutdown.cancel();
+        self.lifecycle.failed.cancel();
     }
 }
 
@@ -120,6 +133,15 @@ mod tests {
         lifecycle.shutdown().cancelled().await;
         let failure = lifecycle.finished().await.err();
         assert_eq!(failure.map(|f| f.task), Some("nervous".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_failure_in_one_stage_is_told_by_the_next() {
+        let front = Lifecycle::new();
+        let back = front.stage();
+        back.spawn("weak", async { Err("tired") });
+        front.failed.cancelled().await;
+        assert_eq!(front.finished().await, Err(Failure { task: "weak".into(), reason: "tired".into() }));
     }
 
     #[tokio::test]

@@ -1,0 +1,33 @@
+# Every target runs in a fresh clone. The only executable is target/release/swarmlog.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench fmt chdb schemas
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build, start the server, train a sweep of real models, stay up until Ctrl-C
+	@bash infra/run.sh
+
+test: ## Run every test, on the real engines
+	@bash infra/chdb/fetch.sh
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace
+
+check: ## Lints, formatting and the schema gate
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo run --locked --quiet -p swarmlog -- schemas check
+
+bench: ## Measure on an idle machine; JSON on stdout
+	@bash infra/chdb/fetch.sh
+	cargo build --locked --release -p swarmlog
+	cargo bench --locked -p swarmlog-bench
+
+fmt: ## Format the code
+	cargo fmt --all
+
+chdb: ## Fetch the ClickHouse engine once (npm, exact version, checked by sha256)
+	@bash infra/chdb/fetch.sh
+
+schemas: ## Lock new schemas and lawful changes of old ones
+	cargo run --locked --quiet -p swarmlog-schemas-gate --example lock

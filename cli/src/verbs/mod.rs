@@ -1,0 +1,11 @@
+//! One file per verb.
+
+pub mod history;
+pub mod projections;
+pub mod schemas;
+pub mod sql;
+pub mod submit;
+pub mod sweep;
+pub mod tail;
+pub mod up;
+pub mod worker;

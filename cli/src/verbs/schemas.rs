@@ -1,0 +1,39 @@
+//! `swarmlog schemas check`: the gate of schema evolution, for a source tree.
+
+use crate::{
+    Done, Global,
+    failure::{Exit, Failure},
+};
+use std::path::PathBuf;
+
+/// Check that every schema is locked and a lawful evolution.
+#[derive(clap::Args)]
+pub struct Schemas {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Compare the .avsc files with registry.lock; exit code 7 if one does not hold
+    Check {
+        /// Folder with avro/ and registry.lock
+        #[arg(value_name = "DIR", default_value = "schemas")]
+        folder: PathBuf,
+    },
+}
+
+impl Schemas {
+    /// Runs the check.
+    pub fn run(self, _: &Global) -> Done {
+        let Action::Check { folder } = self.action;
+        let report = gate::check(&folder.join("avro"), &folder.join("registry.lock")).map_err(|e| Failure::new(Exit::Failed, e))?;
+        match report.problems() {
+            [] => {
+                println!("{} schemas, all locked and readable by this program", report.count());
+                Ok(())
+            }
+            problems => Err(Failure::new(Exit::Check, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))),
+        }
+    }
+}

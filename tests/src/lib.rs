@@ -1,1 +1,10 @@
-//! World, journeys, faults, oracle and benchmarks.
+//! The World: the real program on a data folder and a port of its own, killed and started at will; and the oracle, which
+//! folds the log anew and compares.
+
+pub mod client;
+pub mod load;
+pub mod oracle;
+pub mod world;
+
+pub use client::{Answer, Client};
+pub use world::World;

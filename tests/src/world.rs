@@ -1,0 +1,154 @@
+//! Starts the real program, and ends it in every way there is.
+
+use crate::Client;
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Bound of a hang, ten times what a start may take.
+const START: Duration = Duration::from_secs(50);
+
+/// The token of every World.
+pub const TOKEN: &str = "world-token";
+
+/// A server on its own folder and port.
+pub struct World {
+    data: TempDir,
+    server: Option<Child>,
+    address: String,
+}
+
+impl World {
+    /// Starts a server on a new folder and a free port.
+    pub async fn start() -> Result<Self> {
+        let mut world = Self { data: TempDir::new()?, server: None, address: "127.0.0.1:0".into() };
+        world.restart().await?;
+        Ok(world)
+    }
+
+    /// The folder of the data.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Address and port of the server.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Speaks to the server.
+    pub fn client(&self) -> Client {
+        Client::new(&format!("http://{}", self.address), TOKEN)
+    }
+
+    /// Starts the server again, on the same folder and port, and waits until it is ready.
+    pub async fn restart(&mut self) -> Result<()> {
+        ensure!(self.server.is_none(), "the server runs already");
+        let ready = self.data().join("ready");
+        let _ = fs::remove_file(&ready);
+        let mut server = self.up(&self.address).arg("--ready-file").arg(&ready).spawn().context("cannot start the server")?;
+        let end = Instant::now() + START;
+        loop {
+            if let Ok(url) = fs::read_to_string(&ready)
+                && let Some(address) = url.strip_prefix("http://")
+            {
+                self.address = address.to_owned();
+                self.server = Some(server);
+                return Ok(());
+            }
+            if let Some(status) = server.try_wait()? {
+                bail!("the server ended at its start: {status}");
+            }
+            if Instant::now() > end {
+                server.kill()?;
+                bail!("the server is not ready after {START:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut server = self.server.take().context("the server does not run")?;
+        server.kill()?;
+        server.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM; waits until the server has finished what it had in hand and answers whether it left well.
+    pub async fn terminate(&mut self) -> Result<bool> {
+        let mut server = self.server.take().context("the server does not run")?;
+        kill(Pid::from_raw(i32::try_from(server.id())?), Signal::SIGTERM)?;
+        let status = tokio::task::spawn_blocking(move || server.wait()).await??;
+        Ok(status.success())
+    }
+
+    /// A second server on the folder of this one: its exit status and what it said.
+    pub async fn second_opener(&self) -> Result<(bool, String)> {
+        let mut command = self.up("127.0.0.1:0");
+        let output = tokio::task::spawn_blocking(move || command.stderr(Stdio::piped()).output()).await??;
+        Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+
+    /// Any verb of the program, against this server.
+    pub fn verb(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command.args(["--server", &format!("http://{}", self.address), "--token", TOKEN]).args(arguments);
+        command
+    }
+
+    fn up(&self, address: &str) -> Command {
+        let mut command = program();
+        command.args(["up", "--listen", address, "--token", TOKEN]).arg("--data").arg(self.data());
+        command
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            // The folder goes with it; nothing is left to finish.
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+fn program() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in env::vars().filter(|(name, _)| name.starts_with("SWARMLOG_") && name != "SWARMLOG_CHDB_LIBRARY") {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The program beside the test's own executable.
+fn binary() -> PathBuf {
+    let test = env::current_exe().unwrap_or_default();
+    let folder = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    let binary = folder.join("swarmlog");
+    assert!(binary.exists(), "{} is missing: build it first with `cargo build -p swarmlog` (make test does)", binary.display());
+    binary
+}
+
+/// Waits for a condition; fails with `what` after `bound`.
+pub async fn eventually<F: Future<Output = Result<bool>>>(what: &str, bound: Duration, mut condition: impl FnMut() -> F) -> Result<()> {
+    let end = Instant::now() + bound;
+    loop {
+        if condition().await? {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "not within {bound:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

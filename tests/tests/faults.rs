@@ -1,0 +1,178 @@
+//! The process dies, and nothing is lost or doubled. What clients were told is compared with what the log says.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use anyhow::{Context, Result, ensure};
+use rand::Rng;
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, HashSet},
+    process::Child,
+    time::Duration,
+};
+use swarmlog_tests::{
+    World,
+    client::number,
+    load::{Load, Told},
+    oracle::{self, Truth},
+    world::eventually,
+};
+
+const BOUND: Duration = Duration::from_secs(120);
+
+/// Waits as long as a client acknowledges a few more commands, so that a kill falls into the middle of work.
+async fn in_the_middle(load: &Load) -> Result<()> {
+    let enough = load.acknowledged() + rand::rng().random_range(1..200);
+    eventually("the load goes on", BOUND, || async { Ok(load.acknowledged() >= enough) }).await
+}
+
+/// Every acknowledged command has exactly one result and one first event; an unknown one none or one; nothing was refused.
+fn told_is_true(told: &BTreeMap<String, Told>, truth: &Truth) -> Result<()> {
+    let results = truth.results()?;
+    let submitted: Vec<&str> =
+        truth.entries[&schemas::Stream::Events].iter().map(|e| e.envelope.aggregate_id.as_str()).collect();
+    let distinct: HashSet<&str> = submitted.iter().copied().collect();
+    ensure!(distinct.len() == submitted.len(), "a job was submitted twice");
+    let mut acknowledged = 0;
+    for (key, told) in told {
+        match told {
+            Told::Acknowledged { command_id, job_id } => {
+                acknowledged += 1;
+                ensure!(results.get(command_id) == Some(&201), "{key}: acknowledged, the log says {:?}", results.get(command_id));
+                ensure!(distinct.contains(job_id.as_str()), "{key}: acknowledged, but {job_id} has no event");
+            }
+            Told::Unknown => {}
+            Told::Refused(status) => anyhow::bail!("{key}: refused with {status}"),
+        }
+    }
+    ensure!(distinct.len() >= acknowledged && distinct.len() <= told.len(), "{} jobs of {} commands", distinct.len(), told.len());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_kills_of_the_server_under_load_lose_and_double_nothing() -> Result<()> {
+    let mut world = World::start().await?;
+    let load = Load::start(&world.client(), 8);
+    for _ in 0..10 {
+        in_the_middle(&load).await?;
+        world.kill()?;
+        world.restart().await?;
+    }
+    in_the_middle(&load).await?;
+    let told = load.stop().await;
+    let client = world.client();
+    let acknowledged = told.values().filter(|t| matches!(t, Told::Acknowledged { .. })).count() as u64;
+    eventually("ClickHouse has every event", BOUND, || async {
+        let row = client.sql("SELECT count() AS n, uniqExact(event_id) AS u FROM events").await?.remove(0);
+        ensure!(number(&row["n"]) == number(&row["u"]), "ClickHouse holds an event twice: {row}");
+        Ok(number(&row["n"]) >= acknowledged)
+    })
+    .await?;
+    let in_clickhouse = number(&client.sql("SELECT count() AS n FROM events").await?[0]["n"]);
+    ensure!(world.terminate().await?);
+    let (truth, verdict) = oracle::check(world.data()).await?;
+    ensure!(in_clickhouse == verdict.events as u64, "{in_clickhouse} events in ClickHouse, {} in the log", verdict.events);
+    told_is_true(&told, &truth)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_under_load_answers_what_is_in_hand() -> Result<()> {
+    let mut world = World::start().await?;
+    let load = Load::start(&world.client(), 8);
+    for _ in 0..3 {
+        in_the_middle(&load).await?;
+        ensure!(world.terminate().await?, "SIGTERM under load ends well");
+        world.restart().await?;
+    }
+    let told = load.stop().await;
+    ensure!(world.terminate().await?);
+    let (truth, _) = oracle::check(world.data()).await?;
+    told_is_true(&told, &truth)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_under_load_ends_in_identical_rows_whatever_is_killed() -> Result<()> {
+    let mut world = World::start().await?;
+    let load = Load::start(&world.client(), 4);
+    in_the_middle(&load).await?;
+    let output = world.verb(&["projections", "rebuild", "jobs"]);
+    let said = run(output).await?;
+    ensure!(said.contains("identical"), "{said}");
+    world.client().post("/v1/projections/history/rebuild", &json!({})).await?;
+    world.kill()?;
+    world.restart().await?;
+    let client = world.client();
+    eventually("the rebuild goes on after a kill", BOUND, || async {
+        let status = client.get("/v1/projections/history").await?;
+        let generations = status.body["generations"].as_array().cloned().unwrap_or_default();
+        Ok(generations.iter().all(|g| g["state"] != "building"))
+    })
+    .await?;
+    let told = load.stop().await;
+    ensure!(world.terminate().await?);
+    let (truth, _) = oracle::check(world.data()).await?;
+    told_is_true(&told, &truth)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_kills_of_workers_and_three_of_the_server_complete_every_job() -> Result<()> {
+    let mut world = World::start().await?;
+    let client = world.client();
+    for trial in 0..6 {
+        let config = json!({ "seed": trial, "alpha": 0.05, "epochs": 5, "epoch_ms": 200 });
+        let body = json!({ "queue": "wine", "kind": "train.wine", "config": config });
+        let answer = client.command("work.SubmitJob", &format!("trial-{trial}"), &body).await?;
+        ensure!(answer.status == 201, "{}", answer.body);
+    }
+    let mut workers: Vec<Child> = (0..2).map(|n| worker(&world, n)).collect::<Result<_>>()?;
+    for kill in 0..10_usize {
+        let before = checkpoints(&client).await?;
+        eventually("a checkpoint is recorded", BOUND, || async { Ok(completed(&client).await? == 6 || checkpoints(&client).await? > before) }).await?;
+        let victim = kill % 2;
+        workers[victim].kill()?;
+        workers[victim].wait()?;
+        workers[victim] = worker(&world, kill + 2)?;
+        if kill % 3 == 2 {
+            world.kill()?;
+            world.restart().await?;
+        }
+    }
+    eventually("every job completes", BOUND, || async { Ok(completed(&client).await? == 6) }).await?;
+    for mut worker in workers {
+        worker.kill()?;
+        worker.wait()?;
+    }
+    let points = "SELECT count() AS n, uniqExact(job_id, name, step) AS u FROM run_metrics WHERE name = 'auc'";
+    eventually("every point is in ClickHouse once", BOUND, || async {
+        let row = client.sql(points).await?.remove(0);
+        Ok(number(&row["u"]) == 30)
+    })
+    .await?;
+    ensure!(world.terminate().await?);
+    oracle::check(world.data()).await?;
+    Ok(())
+}
+
+fn worker(world: &World, number: usize) -> Result<Child> {
+    world.verb(&["worker", "--queue", "wine", "--name", &format!("w{number}")]).spawn().context("cannot start a worker")
+}
+
+async fn jobs(client: &swarmlog_tests::Client) -> Result<Vec<serde_json::Value>> {
+    match client.get("/v1/jobs?queue=wine&limit=100").await {
+        Ok(answer) => Ok(answer.body["items"].as_array().cloned().unwrap_or_default()),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+async fn completed(client: &swarmlog_tests::Client) -> Result<usize> {
+    Ok(jobs(client).await?.iter().filter(|job| job["status"] == "completed").count())
+}
+
+async fn checkpoints(client: &swarmlog_tests::Client) -> Result<i64> {
+    Ok(jobs(client).await?.iter().filter_map(|job| job["checkpoint_step"].as_i64()).sum())
+}
+
+async fn run(mut command: std::process::Command) -> Result<String> {
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

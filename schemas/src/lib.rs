@@ -20,6 +20,7 @@ mod projection;
 mod record;
 pub mod row;
 pub mod spec;
+mod symbol;
 
 pub use codec::CodecError;
 extern crate self as schemas;
@@ -27,7 +28,7 @@ extern crate self as schemas;
 pub use decider::{Decider, Refusal, RefusalKind};
 pub use generated::{SCHEMAS, envelope, telemetry, work};
 pub use identity::{aggregate_id, command_id, key, partition};
-pub use lock::locked_schemas;
+pub use lock::{Locked, locked, locked_schemas};
 pub use message::{Message, SchemaId, SchemaInfo, SchemaKind, Stream, Subset, schema};
 pub use position::{ConsistencyToken, TokenError};
 pub use projection::{AnyProjection, Facts, FactsOf, Folded, Grain, Parked, Projection, ProjectionOf, Slice, Unfit};

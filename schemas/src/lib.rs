@@ -9,6 +9,11 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 }
 
+extern crate self as schemas;
+
+/// What a schema may say and how it may change, for whoever judges schemas.
+pub use ::gate;
+
 pub mod codec;
 mod decider;
 mod identity;
@@ -23,7 +28,6 @@ pub mod spec;
 mod symbol;
 
 pub use codec::CodecError;
-extern crate self as schemas;
 
 pub use decider::{Decider, Refusal, RefusalKind};
 pub use generated::{SCHEMAS, envelope, telemetry, work};

@@ -9,7 +9,8 @@ use crate::{
     model::{Enum, Field, Form, Record, Schema, Type},
 };
 
-/// What keeps `new` from reading records of `versions` (number and schema, oldest first).
+/// What keeps the decoder from reading records of `versions` (number and schema, oldest first) as `new`; empty where
+/// it reads them all.
 pub fn problems(versions: &[(u32, Schema)], new: &Schema) -> Vec<Problem> {
     let mut found = Vec::new();
     for (version, old) in versions.iter().rev() {

@@ -13,6 +13,7 @@ mod lock;
 pub mod model;
 mod parse;
 
+pub use evolve::problems as incompatibilities;
 pub use files::{GateError, Report, Source, Unlocked, check, lock};
 pub use lock::{Lock, Version};
 pub use parse::parse;

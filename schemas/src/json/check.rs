@@ -3,12 +3,12 @@
 use super::{
     JsonErrors, JsonProblem, MAX_DEPTH,
     canonical::{canonical, is_large_integer},
+    forms::{is_date_time, is_name, is_sha256},
 };
-use crate::{CodecError, SchemaInfo, codec};
+use crate::{SchemaInfo, codec};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use gate::model::{Field, Form, Limits, Record, Type};
 use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
 use std::fmt::{Display, Write};
 use uuid::Uuid;
@@ -19,58 +19,14 @@ pub const MAX_TEXT_BYTES: usize = 64 << 10;
 /// How many problems are collected before the rest is left out.
 const MAX_PROBLEMS: usize = 100;
 
-/// A message that came as JSON, ready for the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encoded {
-    /// Identity of its aggregate; empty where the schema names none.
-    pub aggregate_id: String,
-    /// The Confluent wire format.
-    pub wire: Vec<u8>,
-}
-
 /// Checks `value` and normalises it: uuids in lower case, times as microseconds, free JSON as canonical text. A field
 /// that the gateway generates may be absent; what else is absent has a default.
 pub fn check(info: &SchemaInfo, value: Value) -> Result<Value, JsonErrors> {
     run(info, value, false)
 }
 
-/// Checks and encodes `value` without naming its type; for whoever serves all commands alike.
-pub fn encode(info: &SchemaInfo, value: Value) -> Result<Encoded, CodecError> {
-    (info.encode_json)(value)
-}
-
-/// Puts `id` into the field that the gateway generates, if the schema has one and the value lacks it.
-pub fn with_generated(info: &SchemaInfo, mut value: Value, id: &str) -> Value {
-    let record = codec::known(info.id).map(|known| &known.schema.record);
-    if let (Ok(record), Value::Object(fields)) = (record, &mut value) {
-        for field in record.fields.iter().filter(|field| field.generated) {
-            fields.entry(field.name.clone()).or_insert_with(|| id.into());
-        }
-    }
-    value
-}
-
-/// What a generated type reads, after the check.
-pub(crate) fn read<T: DeserializeOwned>(name: &str, value: Value) -> Result<T, CodecError> {
-    let info = crate::schema(name).ok_or_else(|| CodecError::unexpected(name, &[]))?;
-    typed(run(info, value, true)?)
-}
-
-/// The wire format of what a generated type reads.
-pub(crate) fn encoded<T: Serialize + DeserializeOwned>(name: &'static str, value: Value) -> Result<Encoded, CodecError> {
-    let info = crate::schema(name).ok_or_else(|| CodecError::unexpected(name, &[]))?;
-    let checked = run(info, value, true)?;
-    let aggregate_id = info.id_field.and_then(|field| checked[field].as_str()).unwrap_or_default().to_owned();
-    let mut wire = Vec::with_capacity(256);
-    codec::encode(info.id, &typed::<T>(checked)?, &mut wire)?;
-    Ok(Encoded { aggregate_id, wire })
-}
-
-fn typed<T: DeserializeOwned>(checked: Value) -> Result<T, CodecError> {
-    serde_json::from_value(checked).map_err(|e| JsonErrors::one("", e.to_string()).into())
-}
-
-fn run(info: &SchemaInfo, value: Value, complete: bool) -> Result<Value, JsonErrors> {
+/// The check; `complete` says that the fields which the gateway generates are there by now.
+pub(super) fn run(info: &SchemaInfo, value: Value, complete: bool) -> Result<Value, JsonErrors> {
     let known = codec::known(info.id).map_err(|e| JsonErrors::one("", e.to_string()))?;
     let mut check = Check { name: info.name, complete, pointer: String::new(), problems: Vec::new() };
     let value = check.record(&known.schema.record, value);
@@ -154,6 +110,7 @@ impl Check {
             (Type::Double(limits), value) => self.double(limits, value),
             (Type::Text(Form::Json), value) => self.free_json(value),
             (Type::Text(form), Value::String(text)) => self.text(*form, text),
+            (Type::Bytes, Value::String(text)) if text.len() > MAX_TEXT_BYTES => self.too_long(text.len()),
             (Type::Bytes, Value::String(text)) => match STANDARD.decode(&text) {
                 Ok(bytes) => bytes.into(),
                 Err(_) => self.say("expected bytes in base64 (RFC 4648 section 4, padded)"),
@@ -206,11 +163,13 @@ impl Check {
                 Ok(uuid) if text.len() == 36 => uuid.hyphenated().to_string().into(),
                 _ => self.say("expected a UUID such as 0192f0c1-2345-7abc-8def-0123456789ab"),
             },
-            _ if text.len() > MAX_TEXT_BYTES => {
-                self.say(format!("the text has {} bytes, and {MAX_TEXT_BYTES} are allowed", text.len()))
-            }
+            _ if text.len() > MAX_TEXT_BYTES => self.too_long(text.len()),
             _ => text.into(),
         }
+    }
+
+    fn too_long(&mut self, length: usize) -> Value {
+        self.say(format!("it has {length} bytes, and {MAX_TEXT_BYTES} are allowed"))
     }
 
     fn time(&mut self, value: Value) -> Value {
@@ -239,7 +198,7 @@ impl Check {
         let text = canonical(&value);
         match text.len() {
             0..=MAX_TEXT_BYTES => text.into(),
-            length => self.say(format!("the JSON has {length} bytes, and {MAX_TEXT_BYTES} are allowed")),
+            length => self.too_long(length),
         }
     }
 
@@ -258,30 +217,4 @@ impl Check {
         };
         self.say(found);
     }
-}
-
-fn is_name(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    (1..=128).contains(&text.len()) && text != "." && text != ".." && text.bytes().all(allowed)
-}
-
-fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// The shape of RFC 3339; the numbers are checked afterwards. Other forms of ISO 8601 are not taken.
-fn is_date_time(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let digits = |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
-    let is = |place: usize, byte: u8| bytes.get(place) == Some(&byte);
-    let date = digits(0..4) && is(4, b'-') && digits(5..7) && is(7, b'-') && digits(8..10) && (is(10, b'T') || is(10, b't'));
-    let time = digits(11..13) && is(13, b':') && digits(14..16) && is(16, b':') && digits(17..19);
-    let rest = bytes.get(19..).unwrap_or_default();
-    let fraction = if rest.first() == Some(&b'.') { 1 + rest[1..].iter().take_while(|b| b.is_ascii_digit()).count() } else { 0 };
-    let offset = match &rest[fraction..] {
-        [b'Z' | b'z'] => true,
-        [b'+' | b'-', h1, h2, b':', m1, m2] => [h1, h2, m1, m2].into_iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    date && time && fraction != 1 && offset
 }

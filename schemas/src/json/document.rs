@@ -68,7 +68,10 @@ fn of(ty: &Type) -> Value {
         Type::Text(Form::Sha256) => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
         Type::Text(Form::Uuid) | Type::Uuid => json!({ "type": "string", "format": "uuid" }),
         Type::Text(Form::Json) => json!({ "type": "object" }),
-        Type::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
+        Type::Bytes => json!({
+            "type": "string", "contentEncoding": "base64", "maxLength": MAX_TEXT_BYTES,
+            "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        }),
         Type::Time => json!({ "type": ["string", "integer"], "format": "date-time" }),
         Type::Enum(symbols) => json!({ "type": "string", "enum": symbols.symbols }),
         Type::Record(inner) => record(inner),
@@ -84,7 +87,7 @@ fn or_null(mut schema: Value) -> Value {
     };
     types.push("null".into());
     schema["type"] = types.into();
-    if let Some(symbols) = schema["enum"].as_array_mut() {
+    if let Some(symbols) = schema.get_mut("enum").and_then(Value::as_array_mut) {
         symbols.push(Value::Null);
     }
     schema

@@ -9,16 +9,19 @@
 mod canonical;
 mod check;
 mod document;
+mod encode;
+mod forms;
 mod parse;
 mod show;
 
 pub use canonical::{body_hash, canonical};
-pub use check::{Encoded, MAX_TEXT_BYTES, check, encode, with_generated};
+pub use check::{MAX_TEXT_BYTES, check};
 pub use document::json_schema;
+pub use encode::{Encoded, encode, with_generated};
 pub use parse::{JsonError, Limits, MAX_DEPTH, parse};
 pub use show::{payload, time};
 
-pub(crate) use check::{encoded, read};
+pub(crate) use encode::{encoded, read};
 
 use std::fmt;
 

@@ -13,6 +13,9 @@ use std::{
 };
 use tokio::sync::watch;
 
+/// Position and next offset of each partition of a topic.
+type Partitions = BTreeMap<u32, (u64, u64)>;
+
 /// A generation.
 pub(super) struct Held {
     pub(super) id: u64,
@@ -22,7 +25,7 @@ pub(super) struct Held {
     pub(super) definition: Definition,
     pub(super) sql: Statements,
     life: RwLock<(GenerationState, String)>,
-    positions: RwLock<HashMap<String, BTreeMap<u32, (u64, u64)>>>,
+    positions: RwLock<HashMap<String, Partitions>>,
     moved: watch::Sender<()>,
     views: RwLock<HashMap<(usize, usize), Arc<View>>>,
 }

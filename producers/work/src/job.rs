@@ -248,8 +248,7 @@ impl Decider for Job {
                 job.held_under(c.fence)?;
                 let failed = JobFailed { job_id: c.job_id.clone(), fence: c.fence, class: c.class, message: c.message.clone() };
                 if c.class == FailureClass::Transient && job.has_attempts() {
-                    let retried =
-                        JobRetried { job_id: c.job_id.clone(), attempt: job.attempts, reason: Some(c.message.clone()) };
+                    let retried = JobRetried { job_id: c.job_id.clone(), attempt: job.attempts, reason: Some(c.message.clone()) };
                     return Ok(vec![failed.into(), retried.into()]);
                 }
                 failed.into()
@@ -357,7 +356,8 @@ mod specs {
     use schemas::{
         spec::DeciderSpec,
         work::{
-            CancelJob, CompleteJob, FailJob, LeaseJob, Priority, RecordCheckpoint, RenewLease, ReportProgress, RetryJob, SubmitJob,
+            CancelJob, CompleteJob, FailJob, LeaseJob, Priority, RecordCheckpoint, RenewLease, ReportProgress, RetryJob,
+            SubmitJob,
         },
     };
 

@@ -11,8 +11,8 @@ use schemas::{
     },
 };
 use std::sync::Arc;
+use swarmlog_work::{Job, JobState, Phase};
 use uuid::Uuid;
-use work::{Job, JobState, Phase};
 
 fn envelope(recorded_at: i64) -> Arc<Envelope> {
     Arc::new(Envelope {

@@ -3,4 +3,5 @@
 
 pub mod checker;
 pub mod commands;
+pub mod host;
 pub mod memory;

@@ -119,12 +119,14 @@ fn message(out: &mut String, schema: &Schema) {
     if kind == "envelope" {
         return;
     }
+    let aggregate_id = schema.id_field.as_ref().map_or("\"\"".to_owned(), |field| format!("&self.{field}"));
     let _ = writeln!(
         out,
         "impl crate::Message for {name} {{
             const TYPES: &'static [&'static str] = &[\"{context}.{name}\"];
             fn name(&self) -> &'static str {{ \"{context}.{name}\" }}
             fn schema_id(&self) -> crate::SchemaId {{ crate::SchemaId({id}) }}
+            fn aggregate_id(&self) -> &str {{ {aggregate_id} }}
             fn encode(&self, out: &mut Vec<u8>) -> Result<(), crate::CodecError> {{ crate::codec::encode(crate::SchemaId({id}), self, out) }}
             fn decode(name: &str, wire: &[u8]) -> Result<Self, crate::CodecError> {{ crate::codec::expect(name, Self::TYPES)?; crate::codec::decode(wire) }}
             fn from_json(name: &str, json: ::serde_json::Value) -> Result<Self, crate::CodecError> {{ crate::codec::expect(name, Self::TYPES)?; crate::codec::from_json(json) }}
@@ -162,6 +164,7 @@ fn sums(out: &mut String, schemas: &[&Schema]) {
                 const TYPES: &'static [&'static str] = &[{types}];
                 fn name(&self) -> &'static str {{ match self {{ {names} }} }}
                 fn schema_id(&self) -> crate::SchemaId {{ match self {{ {schema_ids} }} }}
+                fn aggregate_id(&self) -> &str {{ match self {{ {ids} }} }}
                 fn encode(&self, out: &mut Vec<u8>) -> Result<(), crate::CodecError> {{ match self {{ {encodes} }} }}
                 fn decode(name: &str, wire: &[u8]) -> Result<Self, crate::CodecError> {{ match name {{ {decodes} other => Err(crate::CodecError::unexpected(other, Self::TYPES)) }} }}
                 fn from_json(name: &str, json: ::serde_json::Value) -> Result<Self, crate::CodecError> {{ match name {{ {jsons} other => Err(crate::CodecError::unexpected(other, Self::TYPES)) }} }}

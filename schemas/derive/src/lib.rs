@@ -5,7 +5,7 @@
 
 use proc_macro::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Fields, Ident, LitStr, Token, punctuated::Punctuated, spanned::Spanned};
+use syn::{Data, DeriveInput, Error, Fields, Ident, LitStr, Token, ext::IdentExt, punctuated::Punctuated, spanned::Spanned};
 
 /// Derives `schemas::Row`.
 #[proc_macro_derive(Row, attributes(row))]
@@ -37,7 +37,7 @@ fn expand(input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
             return Err(Error::new(span, format!("no field is called {column}")));
         }
     }
-    let names: Vec<_> = idents.iter().map(|i| i.to_string()).collect();
+    let names: Vec<_> = idents.iter().map(|i| i.unraw().to_string()).collect();
     let indexes = indexes.iter().map(|index| {
         let columns = index.iter().map(Ident::to_string);
         quote!(&[#(#columns),*])

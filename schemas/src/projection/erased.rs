@@ -1,8 +1,8 @@
 //! The erased form: what a host sees of a projection. Bulk is the host's; types end here.
 
-use super::{Facts, Grain, Projection, Unfit};
+use super::{Facts, Grain, Projection, Unfit, decoded::Decoded};
 use crate::{
-    Entry, Recorded, Row, Stream, Subset,
+    Entry, Recorded, Row, SchemaId, Stream, Subset,
     row::{Table, Value},
 };
 use std::{
@@ -44,14 +44,23 @@ pub trait AnyProjection: Send + Sync {
     fn grain(&self) -> Grain;
     /// The table of its rows.
     fn table(&self) -> Table;
+    /// Whether its rows are facts, which never change.
+    fn is_facts(&self) -> bool;
     /// The kinds of topic it reads.
     fn streams(&self) -> &'static [Stream];
+    /// Whether it reads records of the type `name`.
+    fn reads(&self, name: &str) -> bool;
     /// Decodes a batch in log order. Records of an aggregate (`tenant/type/id`) in `parked` are parked at once.
     fn open(&self, batch: &[Entry], parked: &HashSet<String>) -> Box<dyn Slice>;
 }
 
 /// A decoded batch that waits for its rows.
 pub trait Slice: Send {
+    /// The first record whose schema is newer than this program. If there is one, the slice is of no use: cut the
+    /// batch before that record and open it anew.
+    fn newer(&self) -> Option<(usize, SchemaId)> {
+        None
+    }
     /// Keys of the rows to load, each starting with the tenant; none for facts.
     fn keys(&self) -> &[Vec<Value>];
     /// Folds over the loaded rows: `loaded[n]` belongs to `keys()[n]`.
@@ -87,33 +96,41 @@ impl<P: Projection> AnyProjection for ProjectionOf<P> {
     fn table(&self) -> Table {
         P::Row::TABLE
     }
+    fn is_facts(&self) -> bool {
+        false
+    }
     fn streams(&self) -> &'static [Stream] {
         P::Event::STREAMS
     }
+    fn reads(&self, name: &str) -> bool {
+        P::Event::reads(name)
+    }
     fn open(&self, batch: &[Entry], parked: &HashSet<String>) -> Box<dyn Slice> {
-        let mut slice =
-            Sliced::<P> { decoded: Decoded::read(batch, parked), rows: Vec::new(), touched: Vec::new(), load: Vec::new() };
+        let decoded = Decoded::read(batch, parked, P::read);
+        let mut load = Vec::new();
+        let mut touched = Vec::with_capacity(decoded.events.len());
+        let mut ends = Vec::with_capacity(decoded.events.len());
         let mut places: HashMap<(&str, <P::Row as Row>::Key), usize> = HashMap::new();
         let mut keys = Vec::new();
-        for (index, event) in &slice.decoded.events {
+        for (_, event) in &decoded.events {
             P::keys(event, &mut keys);
-            let mut touched = Vec::with_capacity(keys.len());
             for key in keys.drain(..) {
-                let tenant = batch.get(*index).map_or("", |entry| entry.envelope.tenant.as_str());
+                let tenant = event.envelope.tenant.as_str();
                 let place = match places.entry((tenant, key)) {
                     hash_map::Entry::Occupied(known) => *known.get(),
                     hash_map::Entry::Vacant(new) => {
-                        let key = new.key().1.clone();
-                        slice.load.push(with_tenant(tenant, P::Row::key_values(&key)));
-                        slice.rows.push(key);
-                        *new.insert(slice.rows.len() - 1)
+                        load.push(with_tenant(tenant, P::Row::key_values(&new.key().1)));
+                        *new.insert(load.len() - 1)
                     }
                 };
                 touched.push(place);
             }
-            slice.touched.push(touched);
+            ends.push(touched.len());
         }
-        Box::new(slice)
+        let mut rows: Vec<_> = places.into_iter().map(|((_, key), place)| (place, key)).collect();
+        rows.sort_unstable_by_key(|(place, _)| *place);
+        let rows = rows.into_iter().map(|(_, key)| key).collect();
+        Box::new(Sliced::<P> { decoded, rows, touched, ends, load })
     }
 }
 
@@ -121,18 +138,24 @@ struct Sliced<P: Projection> {
     decoded: Decoded<P::Event>,
     /// Key of every row touched.
     rows: Vec<<P::Row as Row>::Key>,
-    /// For every decoded event, the places of its rows.
-    touched: Vec<Vec<usize>>,
+    /// The places of the rows of all events, one event behind the other.
+    touched: Vec<usize>,
+    /// For every event, where its places end.
+    ends: Vec<usize>,
     load: Vec<Vec<Value>>,
 }
 
 impl<P: Projection> Slice for Sliced<P> {
+    fn newer(&self) -> Option<(usize, SchemaId)> {
+        self.decoded.newer
+    }
+
     fn keys(&self) -> &[Vec<Value>] {
         &self.load
     }
 
     fn fold(self: Box<Self>, loaded: Vec<Option<Vec<Value>>>) -> Folded {
-        let Self { mut decoded, rows: keys, touched, load } = *self;
+        let Self { mut decoded, rows: keys, touched, ends, load } = *self;
         let existed: Vec<bool> = loaded.iter().map(Option::is_some).collect();
         // A stored row that no longer fits its type poisons the events that touch it, not the whole table.
         let mut rows: Vec<Result<Option<P::Row>, String>> = loaded
@@ -142,9 +165,11 @@ impl<P: Projection> Slice for Sliced<P> {
             })
             .collect();
         let mut dirty = vec![false; rows.len()];
-        for ((index, event), places) in std::mem::take(&mut decoded.events).iter().zip(&touched) {
-            if decoded.is_parked(*index, event) {
-                decoded.set_aside(*index, event.envelope.key(), "an earlier event of this aggregate is parked".into());
+        let mut start = 0;
+        for ((index, event), end) in std::mem::take(&mut decoded.events).iter().zip(ends) {
+            let places = &touched[start..end];
+            start = end;
+            if decoded.follows_parked(*index, event) {
                 continue;
             }
             match fold_one::<P>(&keys, &mut rows, places, event) {
@@ -177,6 +202,11 @@ fn fold_one<P: Projection>(
     places: &[usize],
     event: &Recorded<P::Event>,
 ) -> Result<(), String> {
+    // A fold that fails leaves its row as it was, so a single row needs no copy to go back to.
+    if let [place] = *places {
+        let row = rows[place].as_mut().map_err(|reason| reason.clone())?;
+        return P::fold(&keys[place], row, event).map_err(|Unfit(reason)| reason);
+    }
     let mut after = Vec::with_capacity(places.len());
     for &place in places {
         let mut row = rows[place].clone()?;
@@ -218,16 +248,22 @@ impl<F: Facts> AnyProjection for FactsOf<F> {
     fn table(&self) -> Table {
         F::Row::TABLE
     }
+    fn is_facts(&self) -> bool {
+        true
+    }
     fn streams(&self) -> &'static [Stream] {
         F::Event::STREAMS
     }
+    fn reads(&self, name: &str) -> bool {
+        F::Event::reads(name)
+    }
     fn open(&self, batch: &[Entry], parked: &HashSet<String>) -> Box<dyn Slice> {
-        let mut decoded = Decoded::<F::Event>::read(batch, parked);
+        let mut decoded = Decoded::<F::Event>::read(batch, parked, F::read);
+        decoded.folded.upserts.reserve(decoded.events.len());
         let mut rows = Vec::new();
         for (index, event) in std::mem::take(&mut decoded.events) {
             rows.clear();
-            if decoded.is_parked(index, &event) {
-                decoded.set_aside(index, event.envelope.key(), "an earlier event of this aggregate is parked".into());
+            if decoded.follows_parked(index, &event) {
                 continue;
             }
             match F::rows(&event, &mut rows) {
@@ -239,63 +275,23 @@ impl<F: Facts> AnyProjection for FactsOf<F> {
                 Err(Unfit(reason)) => decoded.set_aside(index, event.envelope.key(), reason),
             }
         }
-        Box::new(Collected(decoded.finish()))
+        Box::new(Collected { newer: decoded.newer, folded: decoded.finish() })
     }
 }
 
-struct Collected(Folded);
+struct Collected {
+    newer: Option<(usize, SchemaId)>,
+    folded: Folded,
+}
 
 impl Slice for Collected {
+    fn newer(&self) -> Option<(usize, SchemaId)> {
+        self.newer
+    }
     fn keys(&self) -> &[Vec<Value>] {
         &[]
     }
     fn fold(self: Box<Self>, _: Vec<Option<Vec<Value>>>) -> Folded {
-        self.0
-    }
-}
-
-/// The records of a batch that a projection reads, decoded, and what became of the others.
-struct Decoded<E> {
-    events: Vec<(usize, Recorded<E>)>,
-    /// Parked aggregates and the place in the batch from which on.
-    parked: HashMap<String, usize>,
-    folded: Folded,
-}
-
-impl<E: Subset> Decoded<E> {
-    fn read(batch: &[Entry], parked: &HashSet<String>) -> Self {
-        let mut decoded = Self {
-            events: Vec::with_capacity(batch.len()),
-            parked: parked.iter().map(|key| (key.clone(), 0)).collect(),
-            folded: Folded::default(),
-        };
-        for (index, entry) in batch.iter().enumerate() {
-            if !E::reads(&entry.envelope.r#type) {
-                decoded.folded.ignored += 1;
-                continue;
-            }
-            match E::decode(&entry.envelope.r#type, &entry.payload) {
-                Ok(message) => decoded.events.push((index, Recorded { envelope: entry.envelope.clone(), message })),
-                Err(error) => {
-                    decoded.set_aside(index, entry.envelope.key(), error.to_string());
-                }
-            }
-        }
-        decoded
-    }
-
-    fn is_parked(&self, index: usize, event: &Recorded<E>) -> bool {
-        !self.parked.is_empty() && self.parked.get(&event.envelope.key()).is_some_and(|from| *from <= index)
-    }
-
-    fn set_aside(&mut self, index: usize, aggregate: String, reason: String) {
-        let from = self.parked.entry(aggregate).or_insert(index);
-        *from = index.min(*from);
-        self.folded.parked.push(Parked { index, reason });
-    }
-
-    fn finish(mut self) -> Folded {
-        self.folded.parked.sort_by_key(|parked| parked.index);
         self.folded
     }
 }

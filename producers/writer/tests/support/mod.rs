@@ -1,0 +1,6 @@
+//! What the writer's tests share: a log in memory that fails on demand, and commands as a gateway would append them.
+#![allow(dead_code, reason = "every test uses its part")]
+
+pub mod checker;
+pub mod commands;
+pub mod memory;

@@ -83,6 +83,14 @@ codes! {
         "Send the Content-Type that /openapi.json names for this operation, without Content-Encoding.";
     KEY_REUSED "idempotency_key_reused" 422 false "The idempotency key was used for another body",
         "An Idempotency-Key stands for one request with one body. Use a fresh key for a new request.";
+    UNDECODABLE "undecodable" 400 false "The command cannot be read",
+        "The writer cannot decode the command: it was made by a newer program. Upgrade the writers.";
+    KEY_FORGOTTEN "idempotency_answer_gone" 409 false "The first answer is gone",
+        "The command was carried out before under this Idempotency-Key, but its answer is no longer kept. Read the aggregate.";
+    KEYS_FULL "idempotency_full" 503 true "No more idempotency keys",
+        "The writer keeps as many idempotency keys as it is allowed to. Send the command without one, or ask an operator.";
+    UNWRITABLE "event_unwritable" 500 false "The event cannot be stored",
+        "The rules decided on an event that no record can hold; nothing was stored. Make the command smaller.";
     INTERNAL "internal" 500 false "The server failed",
         "Something is wrong with the server, not with the request. The log of the server says more under this trace_id.";
     BUSY "busy" 503 true "The server is full",

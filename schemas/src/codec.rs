@@ -72,8 +72,7 @@ pub fn encode<T: Serialize>(id: SchemaId, value: &T, out: &mut Vec<u8>) -> Resul
     let start = out.len();
     out.push(0);
     out.extend_from_slice(&id.0.to_be_bytes());
-    let written = known(id).and_then(|known| known.writer.write_ser(out, value).map_err(|e| avro(id, e)));
-    let written = written.and_then(|_| match out.len() - start {
+    let written = known(id).and_then(|known| encode_with(known, id, value, out)).and_then(|()| match out.len() - start {
         ..=MAX_DATUM_BYTES => Ok(()),
         length => Err(CodecError::TooLarge(length)),
     });
@@ -127,8 +126,17 @@ impl Envelope {
 
 static ENVELOPE: LazyLock<SchemaId> = LazyLock::new(|| crate::schema("envelope.Envelope").map_or(SchemaId(0), |s| s.id));
 
-pub(crate) fn decode_datum<T: DeserializeOwned>(id: SchemaId, mut datum: &[u8]) -> Result<T, CodecError> {
-    let value = known(id)?.reader.read_deser(&mut datum).map_err(|e| avro(id, e))?;
+/// Reads a datum of the schema `id`.
+pub(crate) fn decode_datum<T: DeserializeOwned>(id: SchemaId, datum: &[u8]) -> Result<T, CodecError> {
+    decode_with(known(id)?, id, datum)
+}
+
+pub(crate) fn encode_with<T: Serialize>(known: &Known, id: SchemaId, value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    known.writer.write_ser(out, value).map(drop).map_err(|e| avro(id, e))
+}
+
+pub(crate) fn decode_with<T: DeserializeOwned>(known: &Known, id: SchemaId, mut datum: &[u8]) -> Result<T, CodecError> {
+    let value = known.reader.read_deser(&mut datum).map_err(|e| avro(id, e))?;
     match datum.len() {
         0 => Ok(value),
         count => Err(CodecError::Trailing { schema: id, count }),
@@ -147,6 +155,7 @@ pub(crate) struct Known {
     pub schema: gate::model::Schema,
 }
 
+/// The schema version with the number `id`.
 pub(crate) fn known(id: SchemaId) -> Result<&'static Known, CodecError> {
     static KNOWN: LazyLock<Vec<Option<Known>>> = LazyLock::new(all);
     KNOWN.get(id.0 as usize).and_then(Option::as_ref).ok_or(CodecError::UnknownSchema(id))
@@ -166,7 +175,7 @@ fn all() -> Vec<Option<Known>> {
     all
 }
 
-fn know(json: &serde_json::Value) -> Option<Known> {
+pub(crate) fn know(json: &serde_json::Value) -> Option<Known> {
     // The documents are part of the program, so their parsed form may live as long as it.
     let schema: &'static Schema = Box::leak(Box::new(Schema::parse(json).ok()?));
     Some(Known {

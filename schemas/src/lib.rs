@@ -16,6 +16,8 @@ pub use ::gate;
 
 pub mod codec;
 mod decider;
+#[cfg(test)]
+mod evolution;
 mod identity;
 pub mod json;
 mod lock;

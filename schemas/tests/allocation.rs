@@ -30,7 +30,9 @@ fn no_length_in_a_small_record_allocates_beyond_the_limit() {
     for (info, wire) in SCHEMAS.iter().zip(&examples) {
         // Wherever a length may stand, a lie about it: just allowed, just beyond, and the extremes.
         for place in 5..wire.len() {
-            for lie in [MAX_DATUM_BYTES as i64, MAX_DATUM_BYTES as i64 + 1, 16 * MAX_DATUM_BYTES as i64, i64::MAX, i64::MIN, -1, 1 << 40] {
+            for lie in
+                [MAX_DATUM_BYTES as i64, MAX_DATUM_BYTES as i64 + 1, 16 * MAX_DATUM_BYTES as i64, i64::MAX, i64::MIN, -1, 1 << 40]
+            {
                 let lied = [&wire[..place], &varint(lie), &wire[place + 1..]].concat();
                 let _ = (info.recode)(&lied);
                 let _ = json::payload(&lied);

@@ -69,7 +69,9 @@ pub trait Message: Sized + Clone + fmt::Debug + PartialEq + Send + Sync + 'stati
     /// Number of the schema that [`encode`](Self::encode) writes.
     fn schema_id(&self) -> SchemaId;
     /// Identity of the aggregate that it is about; empty where its schema names none.
-    fn aggregate_id(&self) -> &str;
+    fn aggregate_id(&self) -> &str {
+        ""
+    }
     /// Appends the Confluent wire format: a zero byte, the schema id (4 bytes, big-endian), the Avro datum.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), CodecError>;
     /// Reads what [`encode`](Self::encode) of this or an earlier version wrote for the type `name`.

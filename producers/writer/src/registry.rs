@@ -6,8 +6,9 @@ use std::{collections::HashMap, fmt};
 
 /// A set of deciders.
 ///
-/// ```ignore
-/// Deciders::new().with::<work::Job>()
+/// ```
+/// let deciders = swarmlog_writer::Deciders::new().with::<work::Job>();
+/// assert_eq!(format!("{deciders:?}"), r#"["job"]"#);
 /// ```
 #[derive(Default)]
 pub struct Deciders {

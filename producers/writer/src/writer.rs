@@ -90,7 +90,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn join(&self, all: &[String], commands: &[String]) -> Result<Box<dyn Consumer>, LogError> {
+    async fn join(&mut self, all: &[String], commands: &[String]) -> Result<Box<dyn Consumer>, LogError> {
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
         self.log.create_topics(&all).await?;
@@ -101,7 +101,7 @@ impl Writer {
         self.lifecycle.shutdown().is_cancelled()
     }
 
-    async fn rest(&self, pause: Duration) {
+    async fn rest(&mut self, pause: Duration) {
         let shutdown = self.lifecycle.shutdown();
         tokio::select! {
             () = shutdown.cancelled() => {}

@@ -145,3 +145,25 @@ impl<'de> DeserializeSeed<'de> for Name {
         from.deserialize_identifier(Reader)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_secret_is_not_shown_and_what_is_absent_is_no_secret() {
+        let field = |name: &str, secret: bool| Field {
+            name: name.into(),
+            doc: String::new(),
+            aliases: Vec::new(),
+            ty: Type::Optional(Box::new(Type::Text(Form::Free))),
+            default: None,
+            generated: false,
+            secret,
+        };
+        let fields = [field("password", true), field("hint", false), field("token", true)];
+        let datum = Datum::Many(vec![Datum::Text("hunter2".into()), Datum::Text("a number".into()), Datum::Null]);
+        let shown = serde_json::json!({"password": "[secret]", "hint": "a number", "token": null});
+        assert_eq!(record(&fields, datum), shown);
+    }
+}

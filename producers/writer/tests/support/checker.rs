@@ -48,7 +48,16 @@ async fn read(log: &dyn Log, topic: &str, partition: u32) -> Vec<Record> {
     }
 }
 
-/// Reads everything; panics where positions, seqs or times are not as promised.
+/// How many answers there are.
+pub async fn count_answers(log: &dyn Log) -> usize {
+    let mut count = 0;
+    for partition in 0..log.partitions() {
+        count += read(log, "work.results", partition).await.len();
+    }
+    count
+}
+
+/// Reads everything, which must not change meanwhile; panics where positions, seqs or times are not as promised.
 pub async fn check(log: &dyn Log) -> Checked {
     let mut checked = Checked::default();
     for partition in 0..log.partitions() {

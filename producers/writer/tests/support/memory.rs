@@ -1,9 +1,7 @@
 //! A log in memory. Like Kafka's, its transactions leave gaps in the offsets; commits and assignments go wrong on demand.
 
 use futures::future::BoxFuture;
-use log::{
-    Append, Consumer, Delivery, Durability, Log, LogError, Offset, Record, Source, Timeline, Transaction, Transactional,
-};
+use log::{Append, Consumer, Delivery, Durability, Log, LogError, Offset, Record, Source, Timeline, Transaction, Transactional};
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
@@ -206,9 +204,9 @@ impl Log for MemoryLog {
     /// Every consumer gets every partition, whoever else has it: a group that cannot be trusted.
     fn consume<'a>(&'a self, _: &'a str, topics: &'a [&'a str]) -> BoxFuture<'a, Result<Box<dyn Consumer>, LogError>> {
         Box::pin(async move {
-            let sources = topics.iter().flat_map(|topic| {
-                (0..self.partitions).map(move |partition| Source { topic: (*topic).into(), partition })
-            });
+            let sources = topics
+                .iter()
+                .flat_map(|topic| (0..self.partitions).map(move |partition| Source { topic: (*topic).into(), partition }));
             let assigned = VecDeque::from([Delivery::Assigned(sources.collect())]);
             let consumer = Member { log: self.clone(), told: assigned, places: Vec::new() };
             Ok(Box::new(consumer) as Box<dyn Consumer>)

@@ -1,0 +1,182 @@
+//! Reading one's own writes: a query that carries a consistency token sees at least what the token stands for.
+//!
+//! A token names positions of event topics. A read model of events waits for them; one that reads commands and results
+//! waits for what those topics hold now, since whatever was answered is in them. A token of another timeline is refused,
+//! never compared. Answers carry a token of what they show at least.
+
+use crate::{Gateway, codes, problem::Problem};
+use axum::http::HeaderValue;
+use parking_lot::Mutex;
+use schemas::{AnyProjection, ConsistencyToken, SchemaKind, Stream};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+use log::Source;
+
+/// How old the positions may be that an answer names; older ones are true as well, just smaller.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// The contexts that have commands, and so topics.
+pub(crate) fn contexts() -> &'static [&'static str] {
+    static CONTEXTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let commands = schemas::SCHEMAS.iter().filter(|schema| schema.kind == SchemaKind::Command);
+        let mut contexts: Vec<_> = commands.map(|schema| schema.context).collect();
+        contexts.sort_unstable();
+        contexts.dedup();
+        contexts
+    });
+    &CONTEXTS
+}
+
+/// Where a read model has to stand.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    topic: String,
+    partition: u32,
+    position: u64,
+}
+
+/// Waits until `projection` shows what `token` stands for.
+pub(crate) async fn settle(
+    gateway: &Gateway,
+    projection: &'static dyn AnyProjection,
+    token: &ConsistencyToken,
+) -> Result<(), Problem> {
+    if token.timeline != gateway.log.timeline().0 {
+        return Err(Problem::new(
+            codes::FOREIGN_TIMELINE,
+            "the token belongs to another history of the log; drop it and read again",
+        ));
+    }
+    let mut targets = Vec::new();
+    for ((context, partition), position) in &token.positions {
+        if !contexts().contains(&context.as_str()) || *partition >= gateway.log.partitions() {
+            return Err(Problem::new(codes::INVALID_TOKEN, "the token names a partition that this log does not have"));
+        }
+        for stream in projection.streams() {
+            let topic = stream.topic(context);
+            let position = match stream {
+                Stream::Events => *position,
+                Stream::Commands | Stream::Results => end(gateway, &topic, *partition).await?,
+            };
+            targets.push(Target { topic, partition: *partition, position });
+        }
+    }
+    reach(gateway, projection, targets, gateway.limits.query_wait).await
+}
+
+/// Waits until `projection` has seen every record of its topics that exists now.
+pub(crate) async fn settle_now(
+    gateway: &Gateway,
+    projection: &'static dyn AnyProjection,
+    wait: Duration,
+) -> Result<(), Problem> {
+    let mut targets = Vec::new();
+    for context in contexts() {
+        for stream in projection.streams() {
+            let topic = stream.topic(context);
+            for partition in 0..gateway.log.partitions() {
+                let position = end(gateway, &topic, partition).await?;
+                targets.push(Target { topic: topic.clone(), partition, position });
+            }
+        }
+    }
+    reach(gateway, projection, targets, wait).await
+}
+
+/// The position of the last record of a topic without positions of its own: its offset and one.
+async fn end(gateway: &Gateway, topic: &str, partition: u32) -> Result<u64, Problem> {
+    Ok(gateway.log.end(&Source { topic: topic.into(), partition }).await?)
+}
+
+async fn reach(
+    gateway: &Gateway,
+    projection: &'static dyn AnyProjection,
+    targets: Vec<Target>,
+    wait: Duration,
+) -> Result<(), Problem> {
+    let deadline = Instant::now() + wait;
+    for target in targets.iter().filter(|target| target.position > 0) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let reached = gateway.store.reached(projection.name(), &target.topic, target.partition, target.position, left);
+        // The store bounds the wait by itself; this bounds a store that does not answer.
+        match tokio::time::timeout(left + Duration::from_secs(1), reached).await {
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => return Err(error.into()),
+            Ok(Ok(false)) | Err(_) => {
+                return Err(Problem::new(
+                    codes::NOT_REACHED,
+                    format!(
+                        "{} has not reached position {} of {}/{} within {} ms; try again",
+                        projection.name(),
+                        target.position,
+                        target.topic,
+                        target.partition,
+                        wait.as_millis()
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Positions that the read models are known to have reached.
+#[derive(Default)]
+pub(crate) struct Watermarks(Mutex<HashMap<&'static str, (Instant, ConsistencyToken)>>);
+
+impl Watermarks {
+    /// A token of what an answer shows at least: what `asked` stands for, and where `projection` stood before the
+    /// answer was read. Call it before reading.
+    pub async fn token(
+        &self,
+        gateway: &Gateway,
+        projection: &'static dyn AnyProjection,
+        asked: Option<&ConsistencyToken>,
+    ) -> Option<HeaderValue> {
+        let known = self.known(gateway, projection).await;
+        let token = match (known, asked) {
+            (Some(mut known), Some(asked)) => {
+                for (place, position) in &asked.positions {
+                    let known = known.positions.entry(place.clone()).or_default();
+                    *known = (*known).max(*position);
+                }
+                known
+            }
+            (Some(token), None) => token,
+            (None, Some(asked)) => asked.clone(),
+            (None, None) => return None,
+        };
+        HeaderValue::try_from(token.to_string()).ok()
+    }
+
+    /// Where a read model of events stands; unknown of others, whose positions are no token's.
+    async fn known(&self, gateway: &Gateway, projection: &'static dyn AnyProjection) -> Option<ConsistencyToken> {
+        if projection.streams() != [Stream::Events] {
+            return None;
+        }
+        if let Some((read, token)) = self.0.lock().get(projection.name())
+            && read.elapsed() < FRESH
+        {
+            return Some(token.clone());
+        }
+        let read = Instant::now();
+        let generations = gateway.store.generations(projection.name()).await.ok()?;
+        let live = generations.iter().find(|generation| generation.state == stores::GenerationState::Live)?;
+        let positions: BTreeMap<(String, u32), u64> = gateway
+            .store
+            .positions(live.id)
+            .await
+            .ok()?
+            .into_iter()
+            .filter_map(|((topic, partition), (position, _))| {
+                Some(((topic.strip_suffix(".events")?.to_owned(), partition), position))
+            })
+            .collect();
+        let token = ConsistencyToken { timeline: gateway.log.timeline().0, positions };
+        self.0.lock().insert(projection.name(), (read, token.clone()));
+        Some(token)
+    }
+}

@@ -3,10 +3,19 @@
 //! Rows and position of a generation move in one transaction, as a half-open range `(from, to]` per source. A `from`
 //! that is not the stored position means that another owner was here: [`StoreError::Stale`].
 //!
-//! Implementations: [`sqlite`] (embedded). The suite in [`conformance`] says what each promises.
+//! Implementations: [`sqlite`] (embedded). The suite in `conformance` says what each promises.
 
+mod checksum;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod ddl;
+mod metrics;
 mod port;
+pub mod sqlite;
 
+pub use checksum::row_hash;
 pub use port::{
-    Advance, Direction, Filter, Generation, GenerationState, Operator, ParkedRecord, Query, Scan, Store, StoreError, Write,
+    Advance, Answer, Direction, Filter, Generation, GenerationState, Operator, ParkedRecord, Query, Scan, Store, StoreError,
+    Write,
 };
+pub use sqlite::{OpenError, SqliteStore};

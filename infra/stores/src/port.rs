@@ -105,7 +105,10 @@ pub struct Write {
     pub advance: Vec<Advance>,
     /// Rows to insert or replace by key; each starts with the tenant.
     pub upserts: Vec<Vec<Value>>,
-    /// Keys of rows to delete; each starts with the tenant.
+    /// The upserts are facts, which never change: one whose key is stored with other content fails the write as
+    /// [`StoreError::Fatal`], naming the key. One with the same content is fine.
+    pub facts: bool,
+    /// Keys of rows to delete, before the upserts; each starts with the tenant.
     pub deletes: Vec<Vec<Value>>,
     /// Records to set aside.
     pub parked: Vec<ParkedRecord>,
@@ -151,9 +154,11 @@ pub struct Query {
     pub tenant: String,
     /// Conditions, all of which hold.
     pub filters: Vec<Filter>,
-    /// Columns to order by; the key is added as the last, so that the order is total.
+    /// Columns to order by; the key is added as the last, in the direction of the last column (ascending if there is
+    /// none), so that the order is total. Text compares bytewise, an absent value is the smallest.
     pub order: Vec<(&'static str, Direction)>,
-    /// Only rows behind this one in the order: values of the order's columns and of the key. From a cursor.
+    /// Only rows behind this one in the order: the values of `order`'s columns, then those of the whole key. From a
+    /// cursor.
     pub after: Option<Vec<Value>>,
     /// At most so many rows.
     pub limit: usize,
@@ -169,6 +174,11 @@ pub struct Scan {
 }
 
 /// An operational store. Rows that it returns do not contain the tenant, except where said.
+///
+/// A row that does not fit its table (wrong number or kind of values, NULL in a column that is never absent, NaN, or
+/// U+0000 in a text) fails the whole write as [`StoreError::Fatal`]. -0.0 is stored as 0.0. A query by columns that the
+/// live generation does not have is [`StoreError::Absent`]; but one that is merely read and may be absent reads as
+/// NULL, so that the old generation serves while the new one is built. The tenant is no column of a query.
 pub trait Store: Send + Sync + 'static {
     /// The live and building generations of `name`, and the retired one that a rollback would take; newest first.
     fn generations<'a>(&'a self, name: &'a str) -> Answer<'a, Vec<Generation>>;

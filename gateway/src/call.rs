@@ -10,6 +10,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use schemas::ConsistencyToken;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ pub(crate) struct Call {
     pub parts: Parts,
     /// The parameters of its path.
     pub path: RawPathParams,
-    /// Its body.
-    pub body: Body,
+    /// Its body; the lock is never waited for, it lets handlers share the call while they wait for something else.
+    pub body: Mutex<Body>,
 }
 
 impl Call {
@@ -78,20 +79,21 @@ impl Call {
     /// The body, of whatever content type.
     pub async fn any_bytes(&mut self) -> Result<Bytes, Problem> {
         if self.parts.headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            return Err(Problem::new(codes::UNSUPPORTED_MEDIA, "compressed bodies are not taken; send it without Content-Encoding"));
+            return Err(Problem::new(
+                codes::UNSUPPORTED_MEDIA,
+                "compressed bodies are not taken; send it without Content-Encoding",
+            ));
         }
         let rule = self.route.body;
-        let length = self.parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let length =
+            self.parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > rule.bytes) {
             return Err(too_large(rule.bytes));
         }
-        match tokio::time::timeout(rule.time, collect(&mut self.body, length.unwrap_or(0), rule.bytes)).await {
+        match tokio::time::timeout(rule.time, collect(self.body.get_mut(), length.unwrap_or(0), rule.bytes)).await {
             Ok(body) => body,
-            Err(_) => Err(Problem::new(
-                codes::SLOW_REQUEST,
-                format!("the body did not arrive within {} s", rule.time.as_secs()),
-            )
-            .header(header::CONNECTION, HeaderValue::from_static("close"))),
+            Err(_) => Err(Problem::new(codes::SLOW_REQUEST, format!("the body did not arrive within {} s", rule.time.as_secs()))
+                .header(header::CONNECTION, HeaderValue::from_static("close"))),
         }
     }
 

@@ -56,12 +56,14 @@ pub(crate) fn all() -> impl Iterator<Item = &'static SchemaInfo> {
 /// The rows of the table.
 pub(crate) fn routes(limits: &crate::Limits) -> Vec<Route> {
     let known = all().map(|schema| {
-        let operation = document(schema.name.replace('.', "_"), summary(schema)).body("application/json", json::json_schema(schema));
+        let operation =
+            document(schema.name.replace('.', "_"), summary(schema)).body("application/json", json::json_schema(schema));
         Route::new(Method::POST, format!("/v1/commands/{}", schema.name), Access::Caller, operation, move |call| {
             submit(call, schema)
         })
     });
-    let unknown = Operation::new("unknownCommand", "commands", "Says which commands there are, for any other name.").problems(&[404]);
+    let unknown =
+        Operation::new("unknownCommand", "commands", "Says which commands there are, for any other name.").problems(&[404]);
     known
         .chain([Route::new(Method::POST, "/v1/commands/{id}", Access::Caller, unknown, |_| async { Err(unknown_command()) })])
         .map(|route| route.takes(limits.body_bytes, limits.body_time))
@@ -76,15 +78,28 @@ fn summary(schema: &SchemaInfo) -> String {
 /// What all commands have in common, for the documents.
 fn document(id: String, summary: String) -> Operation {
     Operation::new(id, "commands", summary)
-        .header("Idempotency-Key", "Repeats under the same key and body have one effect and get the first answer.", shapes::text())
-        .header("If-Match", "The sequence number that the aggregate must be at, in quotes, or * if it must exist.", shapes::text())
+        .header(
+            "Idempotency-Key",
+            "Repeats under the same key and body have one effect and get the first answer.",
+            shapes::text(),
+        )
+        .header(
+            "If-Match",
+            "The sequence number that the aggregate must be at, in quotes, or * if it must exist.",
+            shapes::text(),
+        )
         .header("If-None-Match", "* if the aggregate must not exist.", shapes::text())
         .header("Prefer", "respond-async, wait=<seconds>, return=minimal (RFC 7240).", shapes::text())
         .header("traceparent", "The trace that the command belongs to (W3C).", shapes::text())
         .header("X-Correlation-Id", "The conversation that the command belongs to.", shapes::uuid())
         .header("X-Occurred-At", "When it happened, as the caller says.", shapes::moment())
         .answer(200, "It was carried out.", "application/json", shapes::decided())
-        .answer(201, "It was carried out and made the aggregate; Location says where it is read.", "application/json", shapes::decided())
+        .answer(
+            201,
+            "It was carried out and made the aggregate; Location says where it is read.",
+            "application/json",
+            shapes::decided(),
+        )
         .answer(202, "It is on record and will be decided; Location is its status.", "application/json", shapes::accepted())
         .problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 503])
 }

@@ -6,6 +6,7 @@
 
 use crate::{Gateway, codes, problem::Problem};
 use axum::http::HeaderValue;
+use log::Source;
 use parking_lot::Mutex;
 use schemas::{AnyProjection, ConsistencyToken, SchemaKind, Stream};
 use std::{
@@ -13,7 +14,6 @@ use std::{
     sync::LazyLock,
     time::{Duration, Instant},
 };
-use log::Source;
 
 /// How old the positions may be that an answer names; older ones are true as well, just smaller.
 const FRESH: Duration = Duration::from_millis(100);
@@ -68,11 +68,7 @@ pub(crate) async fn settle(
 }
 
 /// Waits until `projection` has seen every record of its topics that exists now.
-pub(crate) async fn settle_now(
-    gateway: &Gateway,
-    projection: &'static dyn AnyProjection,
-    wait: Duration,
-) -> Result<(), Problem> {
+pub(crate) async fn settle_now(gateway: &Gateway, projection: &'static dyn AnyProjection, wait: Duration) -> Result<(), Problem> {
     let mut targets = Vec::new();
     for context in contexts() {
         for stream in projection.streams() {

@@ -110,9 +110,7 @@ pub(crate) fn traceparent(headers: &HeaderMap) -> Option<&str> {
     };
     let mut parts = text.split('-');
     match (parts.next(), parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some("00"), Some(trace), Some(parent), Some(flags), None)
-            if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) =>
-        {
+        (Some("00"), Some(trace), Some(parent), Some(flags), None) if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => {
             Some(text)
         }
         _ => None,
@@ -218,12 +216,9 @@ mod tests {
 
     #[test]
     fn expectations_become_sequence_numbers() {
-        for (pairs, seq) in [
-            (&[][..], -2),
-            (&[("if-match", "*")], -1),
-            (&[("if-match", "\"17\"")], 17),
-            (&[("if-none-match", "*")], 0),
-        ] {
+        for (pairs, seq) in
+            [(&[][..], -2), (&[("if-match", "*")], -1), (&[("if-match", "\"17\"")], 17), (&[("if-none-match", "*")], 0)]
+        {
             assert_eq!(read(pairs).unwrap().expected_seq, seq);
         }
         for pairs in [
@@ -265,11 +260,9 @@ mod tests {
 
     #[test]
     fn claims_about_time_and_conversation_must_be_what_they_say() {
-        let read_both = read(&[
-            ("x-correlation-id", "0197c0de-0000-7000-8000-000000000001"),
-            ("x-occurred-at", "2026-11-21T02:00:00Z"),
-        ])
-        .unwrap();
+        let read_both =
+            read(&[("x-correlation-id", "0197c0de-0000-7000-8000-000000000001"), ("x-occurred-at", "2026-11-21T02:00:00Z")])
+                .unwrap();
         assert_eq!(read_both.occurred_at, Some(1_795_226_400_000_000));
         assert!(read_both.correlation_id.is_some());
         assert!(read(&[("x-correlation-id", "1")]).is_err());

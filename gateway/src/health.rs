@@ -3,8 +3,7 @@
 use crate::{
     auth::Access,
     call::Call,
-    clock,
-    codes,
+    clock, codes,
     commands::answer_json,
     meters,
     openapi::{Operation, schemas as shapes},
@@ -62,7 +61,13 @@ async fn show(call: Call) -> Answer {
     let dead = gateway.lifecycle.shutdown().is_cancelled() || !gateway.lifecycle.health().is_ready();
     let partial = statuses.iter().any(|(_, status)| matches!(status, Status::Degraded(_)));
     let mut response = answer_json(&HealthJson {
-        status: if dead { "unhealthy" } else if partial { "degraded" } else { "healthy" },
+        status: if dead {
+            "unhealthy"
+        } else if partial {
+            "degraded"
+        } else {
+            "healthy"
+        },
         timestamp: clock::rfc3339(clock::now_micros()),
         service: "swarmlog",
         version: env!("CARGO_PKG_VERSION"),
@@ -79,7 +84,8 @@ async fn readiness(call: Call) -> Answer {
     let ends = lifecycle.shutdown().is_cancelled();
     let ready = !ends && lifecycle.health().is_ready();
     let mut body = String::new();
-    if call.parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose="))) {
+    if call.parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose=")))
+    {
         for (name, status) in lifecycle.health().statuses() {
             // Writing to a string cannot fail.
             let _ = writeln!(body, "{name}: {status}");
@@ -99,9 +105,7 @@ async fn render(call: Call) -> Answer {
     meters::gauge(meters::STREAMS, gateway.limits.streams.saturating_sub(gateway.streams.available_permits()));
     meters::gauge(meters::CONNECTIONS, gateway.limits.connections.saturating_sub(gateway.connections.available_permits()));
     let mut response = text(StatusCode::OK, gateway.metrics.render());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     Ok(response)
 }
 

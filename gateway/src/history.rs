@@ -71,8 +71,7 @@ impl Subject {
         let (named, id) = (call.name("type")?, call.name("id")?.to_owned());
         let schema = schemas::SCHEMAS.iter().find(|schema| schema.aggregate == Some(named));
         let known = schema.and_then(|schema| Some((schema.aggregate?, schema.context)));
-        let (r#type, context) =
-            known.ok_or_else(|| Problem::new(codes::NOT_FOUND, "there is no aggregate type of this name"))?;
+        let (r#type, context) = known.ok_or_else(|| Problem::new(codes::NOT_FOUND, "there is no aggregate type of this name"))?;
         Ok(Self { tenant: call.principal.tenant, r#type, context, id })
     }
 }
@@ -133,12 +132,7 @@ pub(crate) fn after_seq(text: &str) -> Result<i64, Problem> {
 }
 
 /// Rows of the events behind `after`.
-pub(crate) async fn events(
-    gateway: &Gateway,
-    subject: &Subject,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<Vec<Value>>, Problem> {
+pub(crate) async fn events(gateway: &Gateway, subject: &Subject, after: i64, limit: usize) -> Result<Vec<Vec<Value>>, Problem> {
     let equal = |column, text: &str| Filter { column, operator: Operator::Equal, value: Value::Text(text.to_owned()) };
     let query = Query {
         table: projection()?.table(),

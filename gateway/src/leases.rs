@@ -22,8 +22,7 @@ use crate::{
 use axum::http::{HeaderMap, Method};
 use rand::Rng;
 use schemas::{
-    AnyProjection, ConsistencyToken, SchemaInfo,
-    json,
+    AnyProjection, ConsistencyToken, SchemaInfo, json,
     row::{Column, Value},
 };
 use serde::{Deserialize, Serialize};
@@ -95,7 +94,11 @@ pub(crate) fn routes(limits: &crate::Limits) -> Vec<Route> {
         let Some(schema) = schemas::schema(command) else { continue };
         let answer = if verb == "renew" { shapes::renewed() } else { shapes::said() };
         let operation = Operation::new(format!("{verb}Lease"), "workers", summary)
-            .header("Idempotency-Key", "Repeats under the same key and body have one effect and get the first answer.", shapes::text())
+            .header(
+                "Idempotency-Key",
+                "Repeats under the same key and body have one effect and get the first answer.",
+                shapes::text(),
+            )
             .body("application/json", without_lease(json::json_schema(schema)))
             .answer(200, "It is on record.", "application/json", answer)
             .problems(&[400, 401, 404, 408, 409, 413, 415, 422, 503]);
@@ -179,9 +182,8 @@ async fn next_lease(call: &Call, queue: &str, request: &LeaseRequest) -> Result<
 
 /// Jobs of the queue that may be free, best first.
 async fn candidates(call: &Call, queue: &str) -> Result<Vec<Candidate>, Problem> {
-    let table = projections::find("job_queue")
-        .ok_or_else(|| Problem::new(codes::NOT_FOUND, "this server keeps no queues"))?
-        .table();
+    let table =
+        projections::find("job_queue").ok_or_else(|| Problem::new(codes::NOT_FOUND, "this server keeps no queues"))?.table();
     let query = Query {
         table,
         tenant: call.principal.tenant.to_owned(),

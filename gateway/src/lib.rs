@@ -43,7 +43,6 @@ pub use auth::check_bind;
 pub use config::{Config, GatewayError, Limits};
 
 use analytics::Analytics;
-use axum::Router;
 use candidates::HandedOut;
 use consistency::Watermarks;
 use log::Log;

@@ -15,7 +15,11 @@ pub(crate) fn is_name(text: &str) -> bool {
 
 /// `text`, if it is an identifier.
 pub(crate) fn name<'a>(what: &str, text: &'a str) -> Result<&'a str, Problem> {
-    if is_name(text) { Ok(text) } else { Err(malformed(what, "1 to 128 letters, digits and . _ : - that start with a letter or digit")) }
+    if is_name(text) {
+        Ok(text)
+    } else {
+        Err(malformed(what, "1 to 128 letters, digits and . _ : - that start with a letter or digit"))
+    }
 }
 
 /// `text`, if it is a SHA-256 in lower-case hexadecimal.
@@ -46,7 +50,23 @@ mod tests {
         for good in ["a", "work.SubmitJob", "train.wine", "0197c0de-0000-7000-8000-000000000001", "a:b_c", &"x".repeat(128)] {
             assert!(is_name(good), "{good}");
         }
-        for bad in ["", ".", "..", "a..b", "../x", "a/b", "a%2Fb", "a'b", "a;b", "a\0b", "a b", "ü", "\u{202e}abc", "-a", &"x".repeat(129)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            "../x",
+            "a/b",
+            "a%2Fb",
+            "a'b",
+            "a;b",
+            "a\0b",
+            "a b",
+            "ü",
+            "\u{202e}abc",
+            "-a",
+            &"x".repeat(129),
+        ] {
             assert!(!is_name(bad), "{bad:?}");
         }
     }

@@ -96,9 +96,13 @@ pub(crate) fn routes() -> Vec<Route> {
     let one = Operation::new("getProjection", "operations", "One read model, with its generations and how far they are.")
         .answer(200, "The read model.", "application/json", shapes::projection())
         .problems(&[400, 401, 403, 404, 503]);
-    let rebuild = Operation::new("rebuildProjection", "operations", "Starts a new generation of a read model, filled from the log beside the live one.")
-        .answer(202, "The generation is being built; Location says how far it is.", "application/json", shapes::rebuild())
-        .problems(&[400, 401, 403, 404, 409, 503]);
+    let rebuild = Operation::new(
+        "rebuildProjection",
+        "operations",
+        "Starts a new generation of a read model, filled from the log beside the live one.",
+    )
+    .answer(202, "The generation is being built; Location says how far it is.", "application/json", shapes::rebuild())
+    .problems(&[400, 401, 403, 404, 409, 503]);
     let parked = Operation::new("listParked", "operations", "Records that were set aside.")
         .query("limit", "Most records.", shapes::integer(1, queries::MAX_LIMIT, 100))
         .answer(200, "The records.", "application/json", shapes::items(shapes::parked()))

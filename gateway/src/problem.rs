@@ -244,7 +244,9 @@ impl From<CodecError> for Problem {
                 let detail = if more == 0 { first } else { format!("{first} (and {more} more in errors)") };
                 Self::new(codes::INVALID_BODY, detail).errors(errors)
             }
-            CodecError::TooLarge(bytes) => Self::new(codes::TOO_LARGE, format!("the record would have {bytes} bytes; put large things into a blob")),
+            CodecError::TooLarge(bytes) => {
+                Self::new(codes::TOO_LARGE, format!("the record would have {bytes} bytes; put large things into a blob"))
+            }
             other => {
                 tracing::error!(error = %other, "a message cannot be coded");
                 Self::new(codes::INTERNAL, format!("a message cannot be coded; {OPERATOR}"))

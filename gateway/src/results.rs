@@ -69,12 +69,13 @@ impl Listener {
         for record in records {
             self.next = record.offset + 1;
             match Envelope::decode(&record.envelope) {
-                Ok(envelope) => self.waiters.wake(
-                    envelope.command_id,
-                    &envelope.aggregate_id,
-                    envelope.body_hash.as_deref(),
-                    || Arrived { seq: envelope.seq, partition: self.source.partition, payload: record.payload.clone() },
-                ),
+                Ok(envelope) => {
+                    self.waiters.wake(envelope.command_id, &envelope.aggregate_id, envelope.body_hash.as_deref(), || Arrived {
+                        seq: envelope.seq,
+                        partition: self.source.partition,
+                        payload: record.payload.clone(),
+                    })
+                }
                 // Its command's caller is told 202 and reads the status, which does not come from here.
                 Err(error) => tracing::error!(log.source = %self.source, record.offset, %error, "a result cannot be decoded"),
             }

@@ -4,15 +4,7 @@
 //! may be, how it is documented, and its handler. What every request has in common happens here, once: admission,
 //! metrics, and the error answer.
 
-use crate::{
-    Gateway,
-    auth::Access,
-    call::Call,
-    codes, headers,
-    meters::RouteMeters,
-    openapi::Operation,
-    problem::Problem,
-};
+use crate::{Gateway, auth::Access, call::Call, codes, headers, meters::RouteMeters, openapi::Operation, problem::Problem};
 use axum::{
     Router,
     body::Body,
@@ -21,6 +13,7 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use std::{
     future::Future,
     sync::Arc,
@@ -85,15 +78,17 @@ pub(crate) fn router(gateway: &Arc<Gateway>, table: Vec<Route>) -> Router {
         let path = route.path.clone();
         let measured = Arc::new(RouteMeters::new(&route.method, &path));
         let (gateway, route) = (gateway.clone(), Arc::new(route));
-        router = router.route(
-            &path,
-            on(filter, move |request: Request| handle(gateway.clone(), route.clone(), measured.clone(), request)),
-        );
+        router = router
+            .route(&path, on(filter, move |request: Request| handle(gateway.clone(), route.clone(), measured.clone(), request)));
     }
     let wrong_method = unmatched.clone();
     router
         .fallback(move |request: Request| {
-            refuse(unmatched.clone(), request, Problem::new(codes::NOT_FOUND, "there is no such resource; /openapi.json lists all"))
+            refuse(
+                unmatched.clone(),
+                request,
+                Problem::new(codes::NOT_FOUND, "there is no such resource; /openapi.json lists all"),
+            )
         })
         .method_not_allowed_fallback(move |request: Request| {
             let detail = format!("{} does not fit this resource; Allow lists the methods that do", request.method());
@@ -110,7 +105,7 @@ async fn handle(gateway: Arc<Gateway>, route: Arc<Route>, measured: Arc<RouteMet
         Ok(principal) => match RawPathParams::from_request_parts(&mut parts, &()).await {
             Err(_) => Err(Problem::new(codes::INVALID_ID, "the path is not UTF-8")),
             Ok(path) => {
-                let call = Call { gateway, route: route.clone(), principal, parts, path, body };
+                let call = Call { gateway, route: route.clone(), principal, parts, path, body: Mutex::new(body) };
                 (route.handler)(call).await
             }
         },
@@ -152,7 +147,14 @@ impl Said {
         let trace_id = self.trace_id.take().unwrap_or_else(|| Uuid::new_v4().simple().to_string());
         let (status, code) = (problem.status().as_u16(), problem.code());
         if status == 500 {
-            tracing::error!(http.route = route, http.status = status, problem.code = code, trace_id, detail = problem.detail(), "a request failed");
+            tracing::error!(
+                http.route = route,
+                http.status = status,
+                problem.code = code,
+                trace_id,
+                detail = problem.detail(),
+                "a request failed"
+            );
         } else {
             tracing::debug!(http.route = route, http.status = status, problem.code = code, trace_id, "a request was refused");
         }

@@ -39,7 +39,8 @@ pub(crate) fn routes(limits: &crate::Limits) -> Vec<Route> {
 
 async fn run(mut call: Call) -> Answer {
     let format = format(&call.parts.headers);
-    let is_json = call.parts.headers.get(header::CONTENT_TYPE).is_some_and(|given| given.as_bytes().starts_with(b"application/json"));
+    let is_json =
+        call.parts.headers.get(header::CONTENT_TYPE).is_some_and(|given| given.as_bytes().starts_with(b"application/json"));
     let statement = if is_json {
         call.json::<Statement>().await?.sql
     } else {

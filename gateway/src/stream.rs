@@ -8,8 +8,7 @@ use crate::{
     Gateway,
     auth::Access,
     call::Call,
-    codes, consistency,
-    headers,
+    codes, consistency, headers,
     history::{self, Subject},
     openapi::{Operation, schemas as shapes},
     problem::Problem,
@@ -42,8 +41,12 @@ pub(crate) fn routes() -> Vec<Route> {
         .header("Last-Event-ID", "The sequence number to go on behind.", shapes::integer(0, i64::MAX as usize, 0))
         .header("X-Consistency-Token", "What the stream has to show at least.", shapes::text())
         .query("after_seq", "The same, for a first request.", shapes::integer(0, i64::MAX as usize, 0))
-        .answer(200, "Server-sent events: id is the sequence number, event the type, data the event as in the history.",
-            "text/event-stream", shapes::text())
+        .answer(
+            200,
+            "Server-sent events: id is the sequence number, event the type, data the event as in the history.",
+            "text/event-stream",
+            shapes::text(),
+        )
         .problems(&[400, 401, 404, 410, 503]);
     vec![Route::new(Method::GET, "/v1/aggregates/{type}/{id}/stream", Access::Caller, operation, stream)]
 }

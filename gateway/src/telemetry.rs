@@ -84,7 +84,10 @@ async fn batch(mut call: Call) -> Answer {
     names::name("source", &source)?;
     for (what, count) in [("points", points.len()), ("lines", lines.len())] {
         if count > MOST {
-            return Err(Problem::new(codes::TOO_LARGE, format!("{count} {what} are more than the {MOST} of one batch; send several")));
+            return Err(Problem::new(
+                codes::TOO_LARGE,
+                format!("{count} {what} are more than the {MOST} of one batch; send several"),
+            ));
         }
     }
     let accepted = points.len() + lines.len();

@@ -29,11 +29,6 @@ impl Operation {
         }
     }
 
-    /// Its id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Takes a header.
     pub fn header(self, name: &str, description: &str, schema: Value) -> Self {
         self.parameter(name, "header", description, schema)
@@ -91,7 +86,8 @@ impl Operation {
         let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
         let mut responses = Map::new();
         for (status, description, content_type, schema) in &self.answers {
-            let response = responses.entry(status.to_string()).or_insert_with(|| json!({ "description": description, "content": {} }));
+            let response =
+                responses.entry(status.to_string()).or_insert_with(|| json!({ "description": description, "content": {} }));
             response["content"][*content_type] = media(schema.clone());
         }
         for status in self.problems {

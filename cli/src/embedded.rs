@@ -39,12 +39,12 @@ impl Embedded {
         fs::create_dir_all(data)
             .map_err(|e| Failure::new(Exit::Failed, format!("cannot make the data folder {} (--data): {e}", data.display())))?;
         check_format(data)?;
-        let log = Arc::new(SqliteLog::open(data)?);
+        let log = Arc::new(SqliteLog::open_default(data)?);
         let topics: Vec<String> = topics();
         log.create_topics(&topics.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let store = Arc::new(SqliteStore::open(data)?);
         let objects = Objects::directory(&data.join("objects"))?;
-        let library = chdb_library.unwrap_or_else(analytics::default_library);
+        let library = chdb_library.unwrap_or_else(analytics::find_library);
         let folder = data.join("clickhouse");
         let analytics = tokio::task::spawn_blocking(move || match Analytics::embedded(&library, &folder) {
             Ok(analytics) => analytics,
@@ -59,7 +59,11 @@ impl Embedded {
         let log = || Arc::clone(&self.log) as Arc<dyn Log>;
         let store = || Arc::clone(&self.store) as Arc<dyn Store>;
         let life = || lifecycle.clone();
-        lifecycle.spawn("writer", writer::run(log(), Deciders::new().with::<work::Job>(), writer::Config::default(), life()));
+        let (for_writer, life_of_writer) = (log(), life());
+        lifecycle.spawn("writer", async move {
+            let deciders = Deciders::new().with::<work::Job>();
+            writer::run(for_writer, deciders, writer::Config::default(), &life_of_writer).await
+        });
         lifecycle.spawn("consumer operational", consumer_operational::run(log(), store(), life()));
         lifecycle.spawn("consumer analytics", consumer_analytics::run(log(), self.analytics.clone(), life()));
         lifecycle.spawn("consumer archive", consumer_archive::run(log(), self.objects.clone(), life()));

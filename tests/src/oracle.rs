@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use log::{Log, Source, sqlite::SqliteLog};
-use schemas::{AnyProjection, Entry, SCHEMAS, SchemaKind, Stream, envelope::Envelope;
+use schemas::{AnyProjection, Entry, SCHEMAS, SchemaKind, Stream, envelope::Envelope};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,

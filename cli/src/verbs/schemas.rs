@@ -4,6 +4,7 @@ use crate::{
     Done, Global,
     failure::{Exit, Failure},
 };
+use ::schemas::gate;
 use std::path::PathBuf;
 
 /// Check that every schema is locked and a lawful evolution.
@@ -27,13 +28,13 @@ impl Schemas {
     /// Runs the check.
     pub fn run(self, _: &Global) -> Done {
         let Action::Check { folder } = self.action;
-        let report = gate::check(&folder.join("avro"), &folder.join("registry.lock")).map_err(|e| Failure::new(Exit::Failed, e))?;
-        match report.problems() {
-            [] => {
-                println!("{} schemas, all locked and readable by this program", report.count());
-                Ok(())
-            }
-            problems => Err(Failure::new(Exit::Check, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  "))),
+        let report = gate::check(&folder.join("avro"), &folder.join("registry.lock"))?;
+        let unlocked = report.unlocked.iter().map(|new| format!("{} version {} is not locked: run `make schemas`", new.subject, new.version));
+        let problems: Vec<String> = report.problems.iter().map(ToString::to_string).chain(unlocked).collect();
+        if problems.is_empty() {
+            println!("{} schemas, all locked and readable by this program", report.schemas.len());
+            return Ok(());
         }
+        Err(Failure::new(Exit::Check, problems.join("\n  ")))
     }
 }

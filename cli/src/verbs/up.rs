@@ -47,8 +47,8 @@ impl Up {
         let url = format!("http://{}", listener.local_addr()?);
         let metrics = service::telemetry::start_metrics()?;
         let parts = Embedded::open(&global.data, self.chdb_library).await?;
-        let gateway = Lifecycle::new();
-        let back = gateway.stage();
+        let front = Lifecycle::new();
+        let back = front.stage();
         parts.start(&back);
         let config = gateway::Config {
             listener,
@@ -58,28 +58,29 @@ impl Up {
             analytics: parts.analytics.clone(),
             objects: parts.objects.clone(),
             metrics: metrics.clone(),
-            lifecycle: gateway.clone(),
+            lifecycle: front.clone(),
+            limits: gateway::Limits::default(),
         };
-        gateway.spawn("gateway", gateway::serve(config));
+        front.spawn("gateway", gateway::serve(config));
         let upkeep = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 metrics.run_upkeep();
             }
         });
-        let ready = tokio::spawn(announce(gateway.clone(), Announcement { url, token, data: global.data.clone(), ready_file: self.ready_file, started }));
-        gateway.run_until_signal().await?;
+        let ready = tokio::spawn(announce(front.clone(), Announcement { url, token, data: global.data.clone(), ready_file: self.ready_file, started }));
+        front.run_until_signal().await?;
         eprintln!("stopping: finishing what is in hand");
         ServerFile::remove(&global.data);
         ready.abort();
         let drained = tokio::time::timeout(DRAIN, async {
-            let front = gateway.finished().await;
-            front.and(back.finished().await)
+            let answered = front.finished().await;
+            answered.and(back.finished().await)
         })
         .await;
         upkeep.abort();
-        parts.analytics.close();
-        parts.log.close();
+        parts.analytics.close().await?;
+        parts.log.close().await?;
         match drained {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failure)) => Err(failure.into()),

@@ -30,7 +30,7 @@ pub fn list(form: Form, items: &[Value], columns: &[(&str, fn(&Value) -> String)
     match form {
         Form::Text => {
             let mut table = Table::new();
-            table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+            table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
             table.set_header(columns.iter().map(|(heading, _)| *heading));
             for item in items {
                 table.add_row(columns.iter().map(|(_, cell)| cell(item)));

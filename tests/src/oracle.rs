@@ -45,7 +45,7 @@ pub async fn check(data: &Path) -> Result<(Truth, Verdict)> {
 
 impl Truth {
     async fn read(data: &Path) -> Result<Self> {
-        let log = SqliteLog::open(data)?;
+        let log = SqliteLog::open_default(data)?;
         let contexts: BTreeSet<&str> = SCHEMAS.iter().filter(|s| s.kind == SchemaKind::Command).map(|s| s.context).collect();
         let mut entries = BTreeMap::new();
         for stream in [Stream::Commands, Stream::Events, Stream::Results] {
@@ -58,7 +58,7 @@ impl Truth {
             }
             entries.insert(stream, all);
         }
-        log.close();
+        log.close().await?;
         Ok(Self { entries })
     }
 

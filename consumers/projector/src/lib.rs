@@ -15,6 +15,7 @@ mod batch;
 mod cursor;
 mod decode;
 mod line;
+mod memory;
 mod meters;
 mod pulse;
 mod reading;

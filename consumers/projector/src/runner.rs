@@ -7,6 +7,7 @@
 use crate::{
     backoff::Backoff,
     cursor::{Cursor, Positions},
+    memory::Memory,
     meters::Meters,
     pulse::Pulse,
     reading::{Parked, Prepared, Reading},
@@ -82,6 +83,7 @@ impl Runner {
             projection: context.projection,
             generation,
             parked,
+            memory: Memory::new(positions.is_empty()),
             meters: context.meters.clone(),
             turn: Arc::default(),
             stop: context.shutdown.child_token(),
@@ -197,6 +199,9 @@ impl Runner {
             },
         };
         let is_full = current.batch.is_full;
+        if self.is_live && is_full != self.writing.memory.is_on() {
+            self.writing.memory = if is_full { Memory::new(false) } else { Memory::off() };
+        }
         let (ahead, applied) = if is_full && self.pending.is_empty() {
             let parked = self.writing.parked.clone();
             tokio::join!(self.reading.prepare(&parked), self.writing.apply(&mut current))
@@ -259,6 +264,7 @@ impl Runner {
         }
         self.writing.parked.add(aggregates.iter().map(String::as_str));
         self.pending.clear();
+        self.writing.memory = Memory::off();
         self.writing.is_unsure = false;
         Ok(())
     }

@@ -219,7 +219,7 @@ async fn a_schema_newer_than_the_program_pauses_what_reads_it_and_is_not_set_asi
     world.follows(jobs(), &readable).await;
     world.follows(projections::find("history").unwrap(), &entries).await;
     assert_eq!(world.store.parked(9).await.unwrap(), []);
-    assert!(running.lifecycle.health().is_ready());
+    eventually("readiness", || async { running.lifecycle.health().is_ready() }, |ready| *ready).await;
     running.stop().await;
 }
 

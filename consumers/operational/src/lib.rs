@@ -1,7 +1,7 @@
-//! The consumer that feeds the operational read models: the projector over everything in the registry.
+//! The consumer that feeds the operational read models: the projector over the whole registry.
 //!
-//! What enters is the log; what leaves is rows of `jobs`, `job_queue`, `history` and `commands`, each with the position
-//! it stands at. It decides nothing and appends nothing.
+//! What enters are a log and a store; what leaves is every read model of `projections`, in that store. How records
+//! become rows is the projections', how they get there the projector's.
 
 use log::Log;
 use projector::ProjectorError;
@@ -9,7 +9,7 @@ use service::Lifecycle;
 use std::sync::Arc;
 use stores::Store;
 
-/// Runs every read model of the registry until the shutdown.
+/// Runs every read model until the lifecycle ends, or until the log fails for good.
 pub async fn run(log: Arc<dyn Log>, store: Arc<dyn Store>, lifecycle: Lifecycle) -> Result<(), ProjectorError> {
     projector::run(log, store, projections::all(), lifecycle).await
 }

@@ -20,7 +20,7 @@ use stores::ParkedRecord;
 /// Records of a batch close to the end of the log.
 pub(crate) const NEAR: usize = 4_096;
 /// Records of a batch far behind it.
-pub(crate) const FAR: usize = 32_768;
+pub(crate) const FAR: usize = 16_384;
 
 /// The aggregates whose records are set aside.
 #[derive(Debug, Clone, Default)]

@@ -8,9 +8,9 @@
 use crate::{
     backoff::Backoff,
     cursor::{Positions, distance},
+    keeper::Live,
     reading::FAR,
     runner::{Context, Runner},
-    supervisor::Live,
     trouble::{CALL, SCAN, Trouble, within},
 };
 use std::future::Future;

@@ -1,12 +1,12 @@
 //! One generation and the task that owns it, with all its partitions and topics.
 //!
-//! While a full batch is written the next is read and decoded. A transient failure is retried with the same batch; a
-//! write without an answer is looked up in the stored positions first. Positions that another owner moved are loaded
-//! anew once; the second time the task gives up, since two owners would undo each other for ever.
+//! While a full batch is written the next is read and decoded. A transient failure is retried with the same batch, after
+//! [`recovery`](crate::recovery) has looked what became of it. Close to the end of the log small batches keep a pace.
 
 use crate::{
     backoff::Backoff,
     cursor::{Cursor, Positions},
+    memory::Memory,
     meters::Meters,
     pulse::Pulse,
     reading::{Parked, Prepared, Reading},
@@ -21,13 +21,10 @@ use schemas::AnyProjection;
 use service::Status;
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
-use stores::{Advance, Generation, Store};
+use stores::{Generation, Store};
 use tokio_util::sync::CancellationToken;
 
 /// Least time between two small batches: a few milliseconds of latency for a tenth of the transactions under load.
@@ -55,11 +52,11 @@ pub(crate) struct Runner {
     pub reading: Reading,
     pub writing: Writing,
     /// Read and not written yet, in order.
-    pending: VecDeque<Prepared>,
+    pub pending: VecDeque<Prepared>,
     is_live: bool,
     /// The stored positions are not what this task knows of them.
-    stale: Option<String>,
-    was_reloaded: bool,
+    pub stale: Option<String>,
+    pub was_reloaded: bool,
 }
 
 impl Runner {
@@ -82,6 +79,7 @@ impl Runner {
             projection: context.projection,
             generation,
             parked,
+            memory: Memory::new(positions.is_empty()),
             meters: context.meters.clone(),
             turn: Arc::default(),
             stop: context.shutdown.child_token(),
@@ -197,6 +195,9 @@ impl Runner {
             },
         };
         let is_full = current.batch.is_full;
+        if self.is_live && is_full != self.writing.memory.is_on() {
+            self.writing.memory = if is_full { Memory::new(false) } else { Memory::off() };
+        }
         let (ahead, applied) = if is_full && self.pending.is_empty() {
             let parked = self.writing.parked.clone();
             tokio::join!(self.reading.prepare(&parked), self.writing.apply(&mut current))
@@ -212,55 +213,6 @@ impl Runner {
         }
         self.pending.extend(ahead);
         applied.map(|()| Some(is_full))
-    }
-
-    /// Finds out whether the write without an answer happened.
-    async fn look_up(&mut self) -> Result<(), Trouble> {
-        let id = self.writing.generation.id;
-        let stored = within(CALL, "reading positions", self.context.store.positions(id)).await?;
-        let at = |advance: &Advance| stored.get(&(advance.topic.to_string(), advance.partition)).copied().unwrap_or_default();
-        let advances: Vec<Advance> =
-            self.pending.front().into_iter().flat_map(|unsure| &unsure.batch.parts).map(|part| part.advance.clone()).collect();
-        if advances.iter().all(|advance| at(advance) == (advance.to, advance.next_offset)) {
-            return self.reload().await;
-        }
-        self.writing.is_unsure = false;
-        if !advances.iter().all(|advance| at(advance).0 == advance.from) {
-            self.stale = Some("the stored positions are neither those before the last write nor those after it".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Loads positions anew that another owner moved; a second time is one too many.
-    async fn take_over(&mut self, reason: String) -> Result<(), Trouble> {
-        if self.was_reloaded {
-            return Err(Trouble::Stuck(format!("{reason}; it happened before: end the other owner and restart")));
-        }
-        let name = self.context.projection.name();
-        tracing::warn!(projection.name = name, reason, "another owner moved the position, loading anew");
-        self.reload().await?;
-        self.was_reloaded = true;
-        self.stale = None;
-        Ok(())
-    }
-
-    /// Goes on from what is stored.
-    async fn reload(&mut self) -> Result<(), Trouble> {
-        let id = self.writing.generation.id;
-        let positions = within(CALL, "reading positions", self.context.store.positions(id)).await?;
-        let aggregates = within(CALL, "reading parked records", self.context.store.parked_aggregates(id)).await?;
-        let limits: Vec<_> = self.reading.cursors.iter().map(|cursor| cursor.until).collect();
-        self.reading.cursors = cursors(&self.context, &positions);
-        for (cursor, until) in self.reading.cursors.iter_mut().zip(limits) {
-            cursor.until = until;
-        }
-        for (next, cursor) in self.writing.progress.iter().zip(&self.reading.cursors) {
-            next.store(cursor.next, Ordering::Relaxed);
-        }
-        self.writing.parked.add(aggregates.iter().map(String::as_str));
-        self.pending.clear();
-        self.writing.is_unsure = false;
-        Ok(())
     }
 
     fn report(&self, failure: Option<&str>) {
@@ -279,7 +231,7 @@ impl Runner {
     }
 }
 
-fn cursors(context: &Context, positions: &Positions) -> Vec<Cursor> {
+pub(crate) fn cursors(context: &Context, positions: &Positions) -> Vec<Cursor> {
     let sources = sources(context.projection, context.log.partitions());
     sources.into_iter().map(|source| Cursor::at(source, positions)).collect()
 }

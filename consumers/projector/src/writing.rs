@@ -4,11 +4,12 @@
 //! one. A batch that failed is folded again from its entries, so a write is never copied to be kept.
 
 use crate::{
+    memory::{Lesson, Memory},
     meters::Meters,
     reading::{Parked, Prepared, open},
     trouble::{CALL, Trouble, compute, within},
 };
-use schemas::{AnyProjection, Folded};
+use schemas::{AnyProjection, Folded, Slice, row::Value};
 use std::{
     sync::{
         Arc,
@@ -25,6 +26,7 @@ pub(crate) struct Writing {
     pub projection: &'static dyn AnyProjection,
     pub generation: Generation,
     pub parked: Parked,
+    pub memory: Memory,
     pub meters: Meters,
     /// Held while a batch is written.
     pub turn: Arc<Mutex<()>>,
@@ -49,14 +51,7 @@ impl Writing {
             Some(slice) if known => slice,
             _ => open(self.projection, &mut prepared.batch, &self.parked).await?,
         };
-        let mut loaded = Vec::new();
-        if !slice.keys().is_empty() {
-            loaded = within(CALL, "loading rows", self.store.load(self.generation.id, slice.keys())).await?;
-        }
-        if loaded.len() != slice.keys().len() {
-            return Err(Trouble::Stuck("a defect of the store: it answered another number of rows than asked for".to_owned()));
-        }
-        let folded = compute(prepared.batch.entries.len(), move || slice.fold(loaded)).await?;
+        let (folded, lesson) = self.fold(slice, prepared.batch.entries.len()).await?;
         let Folded { upserts, deletes, parked, applied, ignored } = folded;
         let mut set_aside: Vec<ParkedRecord> = prepared.batch.broken.clone();
         set_aside.extend(parked.into_iter().filter_map(|parked| record(prepared, parked)));
@@ -69,6 +64,7 @@ impl Writing {
         within(CALL, "writing rows", self.store.write(write)).await?;
         self.is_unsure = false;
 
+        self.memory.remember(lesson);
         self.parked.add(aggregates.iter().map(String::as_str));
         self.meters.applied.increment(applied as u64);
         self.meters.ignored.increment(ignored as u64);
@@ -84,6 +80,36 @@ impl Writing {
             tracing::warn!(projection.name = name, records.count = count, records.first = first, "records were set aside");
         }
         Ok(())
+    }
+
+    /// Folds the slice over its rows, from memory or from the store.
+    async fn fold(&mut self, slice: Box<dyn Slice>, records: usize) -> Result<(Folded, Lesson), Trouble> {
+        let mut memory = std::mem::replace(&mut self.memory, Memory::off());
+        let recall = move || {
+            let known = memory.recall(slice.keys());
+            let missing = slice.keys().iter().zip(&known).filter(|(_, known)| known.is_none());
+            let missing: Vec<Vec<Value>> = missing.map(|(key, _)| key.clone()).collect();
+            (slice, memory, known, missing)
+        };
+        let (slice, memory, known, missing) = compute(records, recall).await?;
+        let is_learning = memory.is_on() && !self.projection.is_facts();
+        self.memory = memory;
+        let mut loaded = Vec::new();
+        if !missing.is_empty() {
+            loaded = within(CALL, "loading rows", self.store.load(self.generation.id, &missing)).await?;
+        }
+        if loaded.len() != missing.len() {
+            return Err(Trouble::Stuck("a defect of the store: it answered another number of rows than asked for".to_owned()));
+        }
+        let key = self.projection.table().key;
+        let fold = move || {
+            let mut loaded = loaded.into_iter();
+            let rows = known.into_iter().map(|row| row.unwrap_or_else(|| loaded.next().flatten())).collect();
+            let folded = slice.fold(rows);
+            let learnt = is_learning.then(|| Lesson::of(&folded.upserts, &folded.deletes, key));
+            (folded, learnt.unwrap_or_default())
+        };
+        compute(records, fold).await
     }
 }
 

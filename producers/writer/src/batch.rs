@@ -3,25 +3,25 @@
 //! What enters is the state of a lane, commands in the order of the log, the stored answers that repeats will need, and
 //! the time. What leaves is one transaction (per command its events, then its result; then the consumed offsets), and
 //! an overlay in the state that waits for [`LaneState::merge`] or [`LaneState::discard`]. A later command of the batch
-//! sees the overlay of the earlier ones. All bytes of a batch stand in one buffer that the records share.
+//! sees the overlay of the earlier ones.
 
 use crate::{
-    GROUP,
     answer::{self, Answer, code},
     clock::Ids,
     command::{Command, Place, check},
     deduplication::{BodyHash, Found, InHand, Scope},
     error::in_short,
     offsets::after,
+    records::{Payload, Records},
     repeat::Answers,
     state::{Decided, Frontier, LaneState},
     table::{Arrival, Decision, Verdict},
     telemetry::{Outcome, Tally},
 };
 use bytes::Bytes;
-use log::{Append, Consumed, Offset, Source, Transaction};
+use log::{Offset, Transaction};
 use schemas::{CodecError, SchemaId, Stream, envelope::Envelope};
-use std::{ops::Range, sync::Arc};
+use std::sync::Arc;
 
 /// A decided batch.
 pub(crate) struct Batch {
@@ -39,8 +39,8 @@ pub(crate) fn decide_batch(
     now: i64,
 ) -> Result<Batch, CodecError> {
     let (frontier, contexts) = (lane.frontier.clone(), lane.contexts.len());
-    let pending = Vec::with_capacity(commands.len() * 2 + 16);
-    let mut draft = Draft { lane, answers, ids, now, frontier, pending, consumed: vec![None; contexts], tally: Tally::default() };
+    let records = Records::with_capacity(commands.len() * 2 + 16);
+    let mut draft = Draft { lane, answers, ids, now, frontier, records, consumed: vec![None; contexts], tally: Tally::default() };
     for command in commands {
         draft.take(command)?;
     }
@@ -54,25 +54,9 @@ struct Draft<'a> {
     ids: &'a mut Ids,
     now: i64,
     frontier: Frontier,
-    pending: Vec<Pending>,
+    records: Records,
     consumed: Vec<Option<Offset>>,
     tally: Tally,
-}
-
-/// A record whose bytes stand in the buffer.
-struct Pending {
-    context: usize,
-    stream: Stream,
-    key: Bytes,
-    envelope: Range<usize>,
-    payload: Payload,
-    time: i64,
-}
-
-#[derive(Clone)]
-enum Payload {
-    Buffered(Range<usize>),
-    Stored(Bytes),
 }
 
 /// What the result of a command says.
@@ -155,7 +139,7 @@ impl Draft<'_> {
             }
             Verdict::Unwritable(detail) => {
                 turn.idempotency = None;
-                tracing::error!(command.r#type = turn.envelope.r#type, detail, "a decider's event cannot be written");
+                tracing::error!(command.name = turn.envelope.r#type, detail, "a decider's event cannot be written");
                 self.refuse(turn, Outcome::Undecodable, seq, Reply::no(500, code::UNWRITABLE, &detail))
             }
         }
@@ -165,18 +149,18 @@ impl Draft<'_> {
     fn accept(&mut self, mut turn: InTurn<'_>, before: i64) -> Result<(), CodecError> {
         let encoded = std::mem::take(&mut self.lane.encoder.events);
         let names: Vec<&str> = encoded.iter().map(|event| event.name).collect();
-        let envelope = Arc::make_mut(&mut turn.envelope);
-        self.lane.caused(envelope);
+        self.lane.caused(Arc::make_mut(&mut turn.envelope));
         let mut seq = before;
         for event in &encoded {
             seq += 1;
+            let envelope = Arc::make_mut(&mut turn.envelope);
             envelope.seq = seq;
             if let Some(position) = self.frontier.positions.get_mut(turn.context) {
                 *position += 1;
                 envelope.position = *position;
             }
             let payload = Payload::Buffered(event.payload.clone());
-            self.append(Stream::Events, turn.context, turn.key, envelope, (event.name, event.schema), payload)?;
+            self.append(Stream::Events, &mut turn, (event.name, event.schema), payload)?;
         }
         let reply = Reply { status: answer::accepted(before, seq), events: &names, code: None, detail: None };
         self.tally.count(Outcome::Accepted);
@@ -189,15 +173,14 @@ impl Draft<'_> {
 
     fn refuse(&mut self, mut turn: InTurn<'_>, outcome: Outcome, seq: i64, reply: Reply<'_>) -> Result<(), CodecError> {
         self.tally.count(outcome);
-        let envelope = Arc::make_mut(&mut turn.envelope);
-        self.lane.caused(envelope);
+        self.lane.caused(Arc::make_mut(&mut turn.envelope));
         self.answer(turn, seq, reply)
     }
 
     /// An idempotency key that was used before, or that cannot be remembered.
-    fn repeat(&mut self, turn: InTurn<'_>, found: Found, scope: Scope, seq: i64) -> Result<(), CodecError> {
+    fn repeat(&mut self, mut turn: InTurn<'_>, found: Found, scope: Scope, seq: i64) -> Result<(), CodecError> {
         let stored = match found {
-            Found::InHand(InHand { record, seq }) => self.pending.get(record).map(|first| (seq, first.payload.clone())),
+            Found::InHand(InHand { record, seq }) => self.records.payload(record).map(|first| (seq, first.clone())),
             Found::Committed => self.answers.get(scope).map(|first| (first.seq, Payload::Stored(first.payload.clone()))),
             Found::Reused => {
                 let detail = "this Idempotency-Key came with another body before; use a fresh key for another command";
@@ -212,53 +195,42 @@ impl Draft<'_> {
             let detail = "this command was answered before, but the log no longer holds the answer; read the aggregate";
             return self.refuse(turn, Outcome::Repeated, seq, Reply::no(409, code::ANSWER_GONE, detail));
         };
-        let InTurn { context, key, mut envelope, .. } = turn;
-        let envelope = Arc::make_mut(&mut envelope);
-        self.lane.caused(envelope);
-        envelope.seq = seq;
-        envelope.position = 0;
+        self.lane.caused(Arc::make_mut(&mut turn.envelope));
         self.tally.count(Outcome::Repeated);
-        self.append(Stream::Results, context, key, envelope, (answer::NAME, self.lane.answer_schema), payload)
+        self.result(turn, seq, payload)
     }
 
     fn answer(&mut self, turn: InTurn<'_>, seq: i64, reply: Reply<'_>) -> Result<(), CodecError> {
-        let InTurn { context, key, mut envelope, idempotency } = turn;
         let Reply { status, events, code, detail } = reply;
-        let position = self.frontier.positions.get(context).copied().unwrap_or(0);
-        let schema = self.lane.answer_schema;
+        let position = self.frontier.positions.get(turn.context).copied().unwrap_or(0);
         let arena = &mut self.lane.encoder.arena;
         let start = arena.len();
-        Answer { status, events, position, code, detail }.encode(schema, arena)?;
+        Answer { status, events, position, code, detail }.encode(self.lane.answer_schema, arena)?;
         let payload = Payload::Buffered(start..arena.len());
-        if let Some((scope, hash)) = idempotency {
-            self.lane.keys.note(scope, hash, InHand { record: self.pending.len(), seq });
+        if let Some((scope, hash)) = turn.idempotency {
+            self.lane.keys.note(scope, hash, InHand { record: self.records.len(), seq });
         }
-        let envelope = Arc::make_mut(&mut envelope);
-        envelope.seq = seq;
-        envelope.position = 0;
-        self.append(Stream::Results, context, key, envelope, (answer::NAME, schema), payload)
+        self.result(turn, seq, payload)
     }
 
-    /// Finishes the envelope and puts the record into the batch.
+    fn result(&mut self, mut turn: InTurn<'_>, seq: i64, payload: Payload) -> Result<(), CodecError> {
+        let envelope = Arc::make_mut(&mut turn.envelope);
+        envelope.seq = seq;
+        envelope.position = 0;
+        self.append(Stream::Results, &mut turn, (answer::NAME, self.lane.answer_schema), payload)
+    }
+
+    /// Wraps a payload and puts it into the batch.
     fn append(
         &mut self,
         stream: Stream,
-        context: usize,
-        key: &Bytes,
-        envelope: &mut Envelope,
-        (name, schema): (&str, SchemaId),
+        turn: &mut InTurn<'_>,
+        kind: (&str, SchemaId),
         payload: Payload,
     ) -> Result<(), CodecError> {
+        let envelope = Arc::make_mut(&mut turn.envelope);
         envelope.id = self.ids.next(envelope.recorded_at);
-        envelope.r#type.clear();
-        envelope.r#type.push_str(name);
-        envelope.schema_id = i32::try_from(schema.0).unwrap_or(i32::MAX);
-        let arena = &mut self.lane.encoder.arena;
-        let start = arena.len();
-        envelope.encode(arena)?;
-        let time = envelope.recorded_at;
-        self.pending.push(Pending { context, stream, key: key.clone(), envelope: start..arena.len(), payload, time });
-        Ok(())
+        self.records.append((turn.context, stream), turn.key, envelope, kind, payload, &mut self.lane.encoder.arena)
     }
 
     fn seq(&self, kind: usize, key: &str) -> i64 {
@@ -267,29 +239,9 @@ impl Draft<'_> {
 
     fn finish(self) -> Batch {
         let size = self.lane.encoder.arena.len();
-        let arena = Bytes::from(std::mem::replace(&mut self.lane.encoder.arena, Vec::with_capacity(size)));
-        let appended = self.pending.iter().map(|record| (record.context, record.stream)).collect();
-        let contexts = &self.lane.contexts;
-        let source = |context: usize, stream: Stream| -> Option<Source> {
-            let context = contexts.get(context)?;
-            Some(match stream {
-                Stream::Commands => context.commands.clone(),
-                Stream::Events => context.events.clone(),
-                Stream::Results => context.results.clone(),
-            })
-        };
-        let append = self.pending.into_iter().filter_map(|record| {
-            let payload = match record.payload {
-                Payload::Buffered(range) => arena.slice(range),
-                Payload::Stored(bytes) => bytes,
-            };
-            let source = source(record.context, record.stream)?;
-            Some(Append { source, key: record.key, envelope: arena.slice(record.envelope), payload, time: record.time })
-        });
-        let moved = self.consumed.iter().enumerate().filter_map(|(context, next)| {
-            Some(Consumed { group: GROUP.into(), source: source(context, Stream::Commands)?, next: (*next)? })
-        });
-        let transaction = Transaction { append: append.collect(), consumed: moved.collect() };
+        let arena = std::mem::replace(&mut self.lane.encoder.arena, Vec::with_capacity(size));
+        let appended = self.records.places().collect();
+        let transaction = self.records.into_transaction(arena, &self.lane.contexts, &self.consumed);
         let decided = Decided { frontier: self.frontier, appended, consumed: self.consumed };
         Batch { transaction, decided, tally: self.tally }
     }

@@ -1,7 +1,7 @@
 //! The single writer: commands in, events and results out, in one transaction.
 //!
 //! Partition p of every context is a lane. A lane takes commands in batches, decides each against an overlay over its
-//! state ([`batch`]), and commits events, results and the consumed offsets together ([`lane`]); only then does the
+//! state (`batch`), and commits events, results and the consumed offsets together (`lane`); only then does the
 //! overlay become the state. Lanes work side by side; while one commits, its next batch gathers.
 //!
 //! Promised: every command that can be read has exactly one result; events have dense positions and contiguous seqs;
@@ -19,9 +19,11 @@ mod glance;
 mod lane;
 mod offsets;
 mod patience;
+mod records;
 mod recovery;
 mod registry;
 mod repeat;
+mod session;
 #[cfg(test)]
 mod specs;
 mod state;

@@ -192,9 +192,8 @@ impl<D: Decider> Table for TableOf<D> {
     #[cfg(test)]
     #[allow(clippy::unwrap_used, reason = "tests")]
     fn dump(&self) -> std::collections::BTreeMap<String, (i64, serde_json::Value)> {
-        let entry =
-            |(key, slot): (&Box<str>, &Slot<D::State>)| (key.to_string(), (slot.seq, serde_json::to_value(&slot.state).unwrap()));
-        self.committed.iter().map(entry).collect()
+        let states = self.committed.iter();
+        states.map(|(key, slot)| (key.to_string(), (slot.seq, serde_json::to_value(&slot.state).unwrap()))).collect()
     }
 }
 

@@ -1,36 +1,20 @@
-//! The host of the lanes: joins the group, gives each assigned partition a lane, and feeds it.
+//! The writer as a whole: joins the group for as long as it lives.
 //!
-//! One consumer feeds all lanes through bounded queues; a full queue holds the consumer back, since all lanes share one
-//! log. A lane that is taken away keeps its state here, so that it only has to catch up if it comes back. A fenced lane
-//! means that another writer believes in an assignment that this one does not know of: leave the group and join anew.
+//! A lane that is taken away leaves its state here, so that it only has to catch up if it comes back. A fenced lane means
+//! that another writer believes in an assignment that this one does not know of: leave the group and join anew.
 
 use crate::{
     Config, Deciders, GROUP, WriterError,
-    clock::Ids,
     deduplication::Deduplication,
-    lane::{Feed, Lane, Left, Starts},
-    patience::{Patience, Pause},
+    patience::Pause,
+    session::Session,
     state::{Address, LaneState},
-    telemetry::Meters,
 };
-use log::{Consumer, Delivery, Log, LogError, Record, Source};
+use log::{Consumer, Log, LogError};
 use schemas::Stream;
 use service::{Component, Lifecycle, Status};
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::task::AbortOnDropHandle;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-/// How many deliveries wait for a lane.
-const QUEUE: usize = 4;
-/// How long a look for records takes while nothing comes, and while a lane is about to be ready.
-const IDLE_WAIT: Duration = Duration::from_millis(100);
-const STARTING_WAIT: Duration = Duration::from_millis(10);
-/// How long lanes may take to finish what they have in hand.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to stay away after a lane was fenced.
 const REJOIN_PAUSE: Duration = Duration::from_millis(500);
 
@@ -54,7 +38,7 @@ pub async fn run(log: Arc<dyn Log>, deciders: Deciders, config: Config, lifecycl
         match writer.join(&all, &commands).await {
             Ok(consumer) => {
                 pause = Pause::new();
-                let mut session = Session { consumer, lanes: BTreeMap::new(), was_assigned: false, writer: &mut writer };
+                let mut session = Session::new(consumer, &mut writer);
                 let end = session.run(&commands).await;
                 let closed = session.close(matches!(end, Ok(None))).await;
                 match end? {
@@ -78,14 +62,14 @@ pub async fn run(log: Arc<dyn Log>, deciders: Deciders, config: Config, lifecycl
     Ok(())
 }
 
-struct Writer {
-    log: Arc<dyn Log>,
+pub(crate) struct Writer {
+    pub(crate) log: Arc<dyn Log>,
     deciders: Arc<Deciders>,
-    config: Config,
+    pub(crate) config: Config,
     lifecycle: Lifecycle,
     health: Component,
     /// Of lanes that are not this writer's now.
-    states: HashMap<u32, LaneState>,
+    pub(crate) states: HashMap<u32, LaneState>,
     reported: Status,
 }
 
@@ -97,11 +81,11 @@ impl Writer {
         self.log.consume(GROUP, &commands).await
     }
 
-    fn is_shutting_down(&self) -> bool {
+    pub(crate) fn is_shutting_down(&self) -> bool {
         self.lifecycle.shutdown().is_cancelled()
     }
 
-    async fn rest(&mut self, pause: Duration) {
+    pub(crate) async fn rest(&mut self, pause: Duration) {
         let shutdown = self.lifecycle.shutdown();
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -109,14 +93,14 @@ impl Writer {
         }
     }
 
-    fn report(&mut self, status: Status) {
+    pub(crate) fn report(&mut self, status: Status) {
         if self.reported != status {
             self.health.set(status.clone());
             self.reported = status;
         }
     }
 
-    fn state(&mut self, partition: u32) -> LaneState {
+    pub(crate) fn state(&mut self, partition: u32) -> LaneState {
         self.states.remove(&partition).unwrap_or_else(|| {
             let (partitions, timeline) = (self.log.partitions(), self.log.timeline().0);
             let window = i64::try_from(self.config.idempotency_window.as_micros()).unwrap_or(i64::MAX);
@@ -124,194 +108,5 @@ impl Writer {
             let address = Address { partition, partitions, timeline };
             LaneState::new(self.deciders.clone(), address, Deduplication::new(limit, window))
         })
-    }
-}
-
-/// A lane at work.
-struct Running {
-    feed: mpsc::Sender<Feed>,
-    leave: watch::Sender<bool>,
-    sources: BTreeSet<Source>,
-    /// Where its commands go on, once it has caught up.
-    starts: Result<Starts, oneshot::Receiver<Starts>>,
-    task: AbortOnDropHandle<Result<Left, WriterError>>,
-}
-
-/// From joining the group to leaving it.
-struct Session<'w> {
-    consumer: Box<dyn Consumer>,
-    lanes: BTreeMap<u32, Running>,
-    was_assigned: bool,
-    writer: &'w mut Writer,
-}
-
-impl Session<'_> {
-    /// Works until the shutdown, then answers `None`, or until it has to join anew, then says why.
-    async fn run(&mut self, commands: &[String]) -> Result<Option<String>, WriterError> {
-        let mut drained_at: Option<Instant> = None;
-        loop {
-            if let Some(why) = self.reap().await? {
-                return Ok(Some(why));
-            }
-            let is_starting = self.start_ready();
-            if drained_at.is_none() && self.writer.is_shutting_down() {
-                drained_at = Some(Instant::now() + self.writer.config.drain_timeout);
-            }
-            if drained_at.is_some_and(|end| Instant::now() >= end) {
-                return Ok(None);
-            }
-            let wait = if is_starting { STARTING_WAIT } else { IDLE_WAIT };
-            let max = self.writer.config.max_batch_commands;
-            match self.consumer.next(max, wait).await {
-                Ok(Delivery::Records(source, records)) => {
-                    if let Some(context) = commands.iter().position(|topic| **topic == *source.topic) {
-                        if !self.feed(source.partition, context, records).await {
-                            return Ok(None);
-                        }
-                    }
-                }
-                Ok(Delivery::Idle) if drained_at.is_some() => return Ok(None),
-                Ok(Delivery::Idle) => {}
-                Ok(Delivery::Assigned(sources)) => self.assigned(sources).await?,
-                Ok(Delivery::Revoked(sources)) => self.revoked(sources).await?,
-                Err(LogError::Transient(why)) => {
-                    tracing::warn!(why, "no commands can be read, trying again");
-                    self.writer.rest(IDLE_WAIT).await;
-                }
-                Err(error @ (LogError::Fenced { .. } | LogError::Ambiguous(_))) => return Ok(Some(error.to_string())),
-                Err(error) => return Err(WriterError::Fatal(error)),
-            }
-        }
-    }
-
-    /// Hands records to a lane and waits while its queue is full. Not handed over only in a shutdown; nothing may be
-    /// handed to a lane after that, for the lane would take the gap for done.
-    async fn feed(&mut self, partition: u32, context: usize, records: Vec<Record>) -> bool {
-        let Some(lane) = self.lanes.get(&partition) else { return true };
-        let mut feed = Feed { context, records };
-        loop {
-            match lane.feed.send_timeout(feed, IDLE_WAIT).await {
-                // A lane that is gone is noticed by `reap`; its records were not consumed.
-                Ok(()) | Err(mpsc::error::SendTimeoutError::Closed(_)) => return true,
-                Err(mpsc::error::SendTimeoutError::Timeout(back)) => feed = back,
-            }
-            if self.writer.is_shutting_down() {
-                return false;
-            }
-        }
-    }
-
-    async fn assigned(&mut self, sources: Vec<Source>) -> Result<(), WriterError> {
-        self.was_assigned = true;
-        for source in sources {
-            let partition = source.partition;
-            // A source that is assigned twice is to be read anew from what was committed.
-            if self.lanes.get(&partition).is_some_and(|lane| lane.sources.contains(&source)) {
-                let others = self.lanes.get(&partition).map(|lane| lane.sources.clone()).unwrap_or_default();
-                self.retire(BTreeSet::from([partition]), true).await?;
-                self.start(partition, others);
-                continue;
-            }
-            match self.lanes.get_mut(&partition) {
-                None => self.start(partition, BTreeSet::from([source])),
-                Some(lane) => {
-                    let start = lane.starts.as_ref().ok().and_then(|starts| starts.iter().find(|(known, _)| *known == source));
-                    if let Some((source, from)) = start {
-                        self.consumer.seek(source, *from);
-                    }
-                    lane.sources.insert(source);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn revoked(&mut self, sources: Vec<Source>) -> Result<(), WriterError> {
-        let partitions: BTreeSet<u32> = sources.iter().map(|source| source.partition).collect();
-        self.retire(partitions, true).await.map(drop)
-    }
-
-    fn start(&mut self, partition: u32, sources: BTreeSet<Source>) {
-        let (feed, inlet) = mpsc::channel(QUEUE);
-        let (leave, left) = watch::channel(false);
-        let (ready, starts) = oneshot::channel();
-        let lane = Lane {
-            log: self.writer.log.clone(),
-            config: self.writer.config.clone(),
-            state: self.writer.state(partition),
-            feed: inlet,
-            patience: Patience::new(left),
-            meters: Meters::new(partition),
-            ids: Ids::new(),
-            backlog: VecDeque::new(),
-        };
-        let task = AbortOnDropHandle::new(tokio::spawn(lane.run(ready)));
-        self.lanes.insert(partition, Running { feed, leave, sources, starts: Err(starts), task });
-    }
-
-    /// Lets commands flow into lanes that have caught up; whether some have not.
-    fn start_ready(&mut self) -> bool {
-        let mut is_starting = false;
-        for lane in self.lanes.values_mut() {
-            let Err(waiting) = &mut lane.starts else { continue };
-            let Ok(starts) = waiting.try_recv() else {
-                is_starting = true;
-                continue;
-            };
-            for (source, from) in starts.iter().filter(|(source, _)| lane.sources.contains(source)) {
-                self.consumer.seek(source, *from);
-            }
-            lane.starts = Ok(starts);
-        }
-        if is_starting {
-            self.writer.report(Status::Starting);
-        } else if !self.lanes.is_empty() {
-            self.writer.report(Status::Ready);
-        } else if self.was_assigned {
-            self.writer.report(Status::Degraded("other writers own every partition; this one stands by".to_owned()));
-        }
-        is_starting
-    }
-
-    /// Looks for lanes that ended by themselves; says why the group has to be joined anew, if it has.
-    async fn reap(&mut self) -> Result<Option<String>, WriterError> {
-        let ended = self.lanes.iter().filter(|(_, lane)| lane.task.is_finished()).map(|(partition, _)| *partition);
-        let ended: BTreeSet<u32> = ended.collect();
-        if ended.is_empty() { Ok(None) } else { self.retire(ended, true).await }
-    }
-
-    /// Ends lanes and keeps their states; those that may not finish what is fed to them end after the batch in hand.
-    async fn retire(&mut self, partitions: BTreeSet<u32>, at_once: bool) -> Result<Option<String>, WriterError> {
-        let mut ending = Vec::new();
-        for partition in partitions {
-            if let Some(Running { feed, leave, starts, task, .. }) = self.lanes.remove(&partition) {
-                drop(feed);
-                if at_once || starts.is_err() {
-                    leave.send_replace(true);
-                }
-                ending.push((partition, leave, task));
-            }
-        }
-        let (mut why, mut failed) = (None, Ok(()));
-        for (partition, _leave, task) in ending {
-            match tokio::time::timeout(LEAVE_TIMEOUT, task).await {
-                Ok(Ok(Ok(Left { state, fenced }))) => {
-                    self.writer.states.insert(partition, state);
-                    why = why.or(fenced);
-                }
-                Ok(Ok(Err(error))) => failed = Err(error),
-                Ok(Err(error)) => {
-                    failed = Err(WriterError::Defect(format!("the lane of partition {partition} broke off: {error}")))
-                }
-                Err(_) => tracing::error!(lane.partition = partition, "a lane did not end in time and was aborted"),
-            }
-        }
-        failed.map(|()| why)
-    }
-
-    /// Ends all lanes, after they have finished what was fed to them if `drain`.
-    async fn close(mut self, drain: bool) -> Result<(), WriterError> {
-        let all = self.lanes.keys().copied().collect();
-        self.retire(all, !drain).await.map(drop)
     }
 }

@@ -63,7 +63,8 @@ impl Writing {
         let aggregates: Vec<String> = set_aside.iter().map(|record| record.aggregate.clone()).collect();
         let first = set_aside.first().map(|r| format!("{}/{} position {}: {}", r.topic, r.partition, r.position, r.reason));
         let advance: Vec<Advance> = prepared.batch.parts.iter().map(|part| part.advance.clone()).collect();
-        let write = Write { generation: self.generation.id, advance, upserts, deletes, parked: set_aside };
+        let (generation, facts) = (self.generation.id, self.projection.is_facts());
+        let write = Write { generation, advance, upserts, facts, deletes, parked: set_aside };
         self.is_unsure = true;
         within(CALL, "writing rows", self.store.write(write)).await?;
         self.is_unsure = false;

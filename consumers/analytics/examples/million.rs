@@ -1,0 +1,61 @@
+//! Measures how fast a million events and a million metric points get from the log into the store.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark")]
+
+#[path = "../tests/world/mod.rs"]
+mod world;
+
+use log::{Durability, Log};
+use service::Lifecycle;
+use std::time::Instant;
+use swarmlog_consumer_analytics::run;
+use world::{append_events, number, points, source};
+
+const PARTITIONS: u32 = 4;
+const EVENTS: u64 = 1_000_000;
+const POINTS: u64 = 1_000_000;
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = world::log(&folder.path().join("log"), PARTITIONS).await;
+    for partition in 0..PARTITIONS {
+        append_events(&*log, &source("work.events", partition), 1, EVENTS / u64::from(PARTITIONS)).await;
+    }
+    measure(&*folder.path().join("analytics").to_string_lossy(), &log).await;
+}
+
+async fn measure(data: &str, log: &std::sync::Arc<log::sqlite::SqliteLog>) {
+    let analytics = world::analytics(std::path::Path::new(data));
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("load before: {}", load.trim());
+    feed(log, &analytics, "events", EVENTS).await;
+    let timeline = log.timeline().0;
+    let batches = (0..POINTS / 1000).map(|batch| {
+        let source = source("telemetry.metric", (batch % u64::from(PARTITIONS)) as u32);
+        points(timeline, &source, batch, 1000)
+    });
+    for some in batches.collect::<Vec<_>>().chunks(100) {
+        log.append(some.to_vec(), Durability::Durable).await.unwrap();
+    }
+    feed(log, &analytics, "run_metrics", POINTS).await;
+    analytics.close().await.unwrap();
+    log.close().await.unwrap();
+}
+
+async fn feed(log: &std::sync::Arc<log::sqlite::SqliteLog>, analytics: &analytics::Analytics, table: &str, rows: u64) {
+    let lifecycle = Lifecycle::new();
+    let started = Instant::now();
+    let running = tokio::spawn(run(log.clone(), analytics.clone(), lifecycle.clone()));
+    let count = format!("SELECT count() FROM {table}");
+    while number(analytics, &count).await < rows {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    lifecycle.shutdown().cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(number(analytics, &count).await, rows);
+    println!(
+        "{table}: {rows} rows in {seconds:.2} s, {:.0} rows/s, durable as ClickHouse writes (no fsync)",
+        rows as f64 / seconds
+    );
+}

@@ -1,8 +1,10 @@
 //! A whole program in a directory of its own, on a free port.
 
+use crate::faults::Faulty;
 use analytics::Analytics;
 use gateway::{Config, Limits};
-use log::{Log, sqlite::SqliteLog};
+use log::{Log, LogError, sqlite::SqliteLog};
+use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -10,12 +12,15 @@ use service::Lifecycle;
 use std::{
     future::Future,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 use stores::{Store, sqlite::SqliteStore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+/// One recorder of metrics serves all worlds of the process.
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Which parts run, and how the gateway is set.
 pub struct Setting {
@@ -27,11 +32,13 @@ pub struct Setting {
     pub token: Option<&'static str>,
     /// The bounds of the gateway.
     pub limits: Limits,
+    /// What the gateway's appends to the log meet.
+    pub fault: Option<fn() -> LogError>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { writer: true, projector: true, token: None, limits: Limits::default() }
+        Self { writer: true, projector: true, token: None, limits: Limits::default(), fault: None }
     }
 }
 
@@ -41,8 +48,8 @@ pub struct World {
     pub client: Client,
     pub lifecycle: Lifecycle,
     pub log: Arc<dyn Log>,
-    pub store: Arc<dyn Store>,
-    pub directory: TempDir,
+    /// Removed with the world.
+    _directory: TempDir,
 }
 
 impl World {
@@ -61,12 +68,15 @@ impl World {
         let config = Config {
             listener,
             token: setting.token.map(str::to_owned),
-            log: log.clone(),
+            log: match setting.fault {
+                Some(fault) => Arc::new(Faulty { log: log.clone(), fault }),
+                None => log.clone(),
+            },
             store: store.clone(),
             analytics: Analytics::absent("no engine here: install it".to_owned()),
             objects: Objects::directory(&directory.path().join("objects")).unwrap(),
             lifecycle: lifecycle.clone(),
-            metrics: service::telemetry::start_metrics().unwrap(),
+            metrics: METRICS.get_or_init(|| service::telemetry::start_metrics().unwrap()).clone(),
             limits: setting.limits,
         };
         lifecycle.spawn("gateway", gateway::serve(config));
@@ -81,7 +91,7 @@ impl World {
             lifecycle.spawn("projector", projector::run(log.clone(), store.clone(), projections::all(), lifecycle.clone()));
         }
         let client = Client::builder().no_proxy().build().unwrap();
-        let world = Self { address, client, lifecycle, log, store, directory };
+        let world = Self { address, client, lifecycle, log, _directory: directory };
         world
             .eventually("the program is ready", async || world.get("/livez").send().await.is_ok_and(|r| r.status() == 200))
             .await;

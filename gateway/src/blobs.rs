@@ -21,6 +21,9 @@ use objects::Put;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+/// The path of blobs; their number is bounded, not their share of the memory for bodies.
+pub(crate) const PATH: &str = "/v1/blobs/{sha256}";
+
 #[derive(Serialize)]
 struct BlobJson {
     uri: String,
@@ -38,8 +41,8 @@ pub(crate) fn routes(limits: &crate::Limits) -> Vec<Route> {
         .answer(200, "Its bytes.", "application/octet-stream", shapes::bytes())
         .problems(&[400, 401, 404, 503]);
     vec![
-        Route::new(Method::PUT, "/v1/blobs/{sha256}", Access::Caller, put, store).takes(limits.blob_bytes, limits.blob_time),
-        Route::new(Method::GET, "/v1/blobs/{sha256}", Access::Caller, get, fetch),
+        Route::new(Method::PUT, PATH, Access::Caller, put, store).takes(limits.blob_bytes, limits.blob_time),
+        Route::new(Method::GET, PATH, Access::Caller, get, fetch),
     ]
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing is read that a handler does not ask for; whatever it asks for is bounded in size and time.
 
-use crate::{Gateway, auth::Principal, codes, headers, names, problem::Problem, routes::Route};
+use crate::{Gateway, auth::Principal, blobs, codes, headers, names, problem::Problem, routes::Route};
 use axum::{
     body::Body,
     extract::{Query, RawPathParams},
@@ -14,6 +14,10 @@ use parking_lot::Mutex;
 use schemas::ConsistencyToken;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Bodies up to this size take no share of the memory for bodies: a connection has a buffer of this size anyway.
+const SMALL: usize = 64 << 10;
 
 /// A request.
 pub(crate) struct Call {
@@ -29,6 +33,8 @@ pub(crate) struct Call {
     pub path: RawPathParams,
     /// Its body; the lock is never waited for, it lets handlers share the call while they wait for something else.
     pub body: Mutex<Body>,
+    /// The share of the memory for bodies that this one takes, as long as the call lasts.
+    pub memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Call {
@@ -56,6 +62,14 @@ impl Call {
             }
         }
         Ok(pairs)
+    }
+
+    /// Refuses any parameter in the query.
+    pub fn no_query(&self) -> Result<(), Problem> {
+        match self.parts.uri.query() {
+            None | Some("") => Ok(()),
+            Some(_) => Err(Problem::new(codes::INVALID_PARAMETER, "this resource takes no parameters")),
+        }
     }
 
     /// What the query's reader has to see.
@@ -89,6 +103,12 @@ impl Call {
             self.parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > rule.bytes) {
             return Err(too_large(rule.bytes));
+        }
+        let most = length.unwrap_or(rule.bytes);
+        if self.route.path != blobs::PATH && most > SMALL {
+            let share = u32::try_from(most).unwrap_or(u32::MAX);
+            let full = |_| Problem::new(codes::BUSY, "too many large bodies are under way already; try again");
+            self.memory = Some(self.gateway.body_memory.clone().try_acquire_many_owned(share).map_err(full)?);
         }
         match tokio::time::timeout(rule.time, collect(self.body.get_mut(), length.unwrap_or(0), rule.bytes)).await {
             Ok(body) => body,

@@ -45,6 +45,8 @@ pub struct Limits {
     pub blobs: usize,
     /// Requests for a lease that wait for a job.
     pub polls: usize,
+    /// Bytes of all large bodies together, blobs aside.
+    pub body_memory_bytes: usize,
     /// Bytes of a body.
     pub body_bytes: usize,
     /// Bytes of a batch of telemetry.
@@ -75,8 +77,9 @@ impl Default for Limits {
             commands: 10_000,
             connections: 8192,
             streams: 512,
-            blobs: 8,
+            blobs: 4,
             polls: 4096,
+            body_memory_bytes: 128 << 20,
             body_bytes: 1 << 20,
             telemetry_bytes: 2 << 20,
             blob_bytes: 64 << 20,

@@ -10,10 +10,11 @@ use log::Source;
 use parking_lot::Mutex;
 use schemas::{AnyProjection, ConsistencyToken, SchemaKind, Stream};
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::LazyLock,
+    collections::HashMap,
+    sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
+use stores::GenerationState;
 
 /// How old the positions may be that an answer names; older ones are true as well, just smaller.
 const FRESH: Duration = Duration::from_millis(100);
@@ -121,7 +122,15 @@ async fn reach(
 
 /// Positions that the read models are known to have reached.
 #[derive(Default)]
-pub(crate) struct Watermarks(Mutex<HashMap<&'static str, (Instant, ConsistencyToken)>>);
+pub(crate) struct Watermarks(Mutex<HashMap<&'static str, Mark>>);
+
+/// Where a read model stood at a moment, also as it is answered.
+#[derive(Clone)]
+struct Mark {
+    read: Instant,
+    token: Arc<ConsistencyToken>,
+    header: HeaderValue,
+}
 
 impl Watermarks {
     /// A token of what an answer shows at least: what `asked` stands for, and where `projection` stood before the
@@ -132,16 +141,16 @@ impl Watermarks {
         projection: &'static dyn AnyProjection,
         asked: Option<&ConsistencyToken>,
     ) -> Option<HeaderValue> {
-        let known = self.known(gateway, projection).await;
-        let token = match (known, asked) {
-            (Some(mut known), Some(asked)) => {
+        let token = match (self.mark(gateway, projection).await, asked) {
+            (Some(mark), None) => return Some(mark.header),
+            (Some(mark), Some(asked)) => {
+                let mut token = ConsistencyToken::clone(&mark.token);
                 for (place, position) in &asked.positions {
-                    let known = known.positions.entry(place.clone()).or_default();
+                    let known = token.positions.entry(place.clone()).or_default();
                     *known = (*known).max(*position);
                 }
-                known
+                token
             }
-            (Some(token), None) => token,
             (None, Some(asked)) => asked.clone(),
             (None, None) => return None,
         };
@@ -149,30 +158,26 @@ impl Watermarks {
     }
 
     /// Where a read model of events stands; unknown of others, whose positions are no token's.
-    async fn known(&self, gateway: &Gateway, projection: &'static dyn AnyProjection) -> Option<ConsistencyToken> {
+    async fn mark(&self, gateway: &Gateway, projection: &'static dyn AnyProjection) -> Option<Mark> {
         if projection.streams() != [Stream::Events] {
             return None;
         }
-        if let Some((read, token)) = self.0.lock().get(projection.name())
-            && read.elapsed() < FRESH
+        if let Some(mark) = self.0.lock().get(projection.name())
+            && mark.read.elapsed() < FRESH
         {
-            return Some(token.clone());
+            return Some(mark.clone());
         }
         let read = Instant::now();
         let generations = gateway.store.generations(projection.name()).await.ok()?;
-        let live = generations.iter().find(|generation| generation.state == stores::GenerationState::Live)?;
-        let positions: BTreeMap<(String, u32), u64> = gateway
-            .store
-            .positions(live.id)
-            .await
-            .ok()?
-            .into_iter()
-            .filter_map(|((topic, partition), (position, _))| {
-                Some(((topic.strip_suffix(".events")?.to_owned(), partition), position))
-            })
-            .collect();
-        let token = ConsistencyToken { timeline: gateway.log.timeline().0, positions };
-        self.0.lock().insert(projection.name(), (read, token.clone()));
-        Some(token)
+        let live = generations.iter().find(|generation| generation.state == GenerationState::Live)?;
+        let stands = gateway.store.positions(live.id).await.ok()?;
+        let positions = stands.into_iter().filter_map(|((topic, partition), (position, _))| {
+            Some(((topic.strip_suffix(".events")?.to_owned(), partition), position))
+        });
+        let token = ConsistencyToken { timeline: gateway.log.timeline().0, positions: positions.collect() };
+        let header = HeaderValue::try_from(token.to_string()).ok()?;
+        let mark = Mark { read, token: Arc::new(token), header };
+        self.0.lock().insert(projection.name(), mark.clone());
+        Some(mark)
     }
 }

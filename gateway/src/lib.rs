@@ -10,7 +10,6 @@
 mod auth;
 mod blobs;
 mod call;
-mod candidates;
 mod clock;
 mod codes;
 mod collections;
@@ -43,8 +42,8 @@ pub use auth::check_bind;
 pub use config::{Config, GatewayError, Limits};
 
 use analytics::Analytics;
-use candidates::HandedOut;
 use consistency::Watermarks;
+use leases::HandedOut;
 use log::Log;
 use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
@@ -82,6 +81,7 @@ pub(crate) struct Gateway {
     streams: Arc<Semaphore>,
     polls: Semaphore,
     blobs: Semaphore,
+    body_memory: Arc<Semaphore>,
     rebuilds: Mutex<()>,
 }
 
@@ -163,6 +163,7 @@ fn assemble(config: Config) -> (tokio::net::TcpListener, Arc<Gateway>) {
         streams: Arc::new(Semaphore::new(limits.streams)),
         polls: Semaphore::new(limits.polls),
         blobs: Semaphore::new(limits.blobs),
+        body_memory: Arc::new(Semaphore::new(limits.body_memory_bytes)),
         rebuilds: Mutex::new(()),
         limits,
     };

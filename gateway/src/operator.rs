@@ -136,6 +136,7 @@ async fn start_rebuild(call: Call) -> Answer {
     // One rebuild at a time: who asks while another asks is told so as well.
     let runs = |generation: u64| {
         Problem::new(codes::REBUILD_RUNS, format!("generation {generation} of {} is being built already", projection.name()))
+            .retry_after(5)
     };
     let _asking = gateway.rebuilds.lock().await;
     let generations = gateway.store.generations(projection.name()).await?;

@@ -94,8 +94,9 @@ impl Problem {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    /// Adds a header.
+    /// Sets a header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.retain(|(other, _)| *other != name);
         self.0.headers.push((name, value));
         self
     }
@@ -260,6 +261,63 @@ impl From<JsonError> for Problem {
         match error {
             JsonError::TooLarge { limit, .. } => Self::new(codes::TOO_LARGE, format!("the body is larger than {limit} bytes")),
             JsonError::Malformed(why) => Self::new(codes::INVALID_JSON, why),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const INNER: &str = "near \"SELECT\": secret";
+
+    #[test]
+    fn every_error_of_a_port_has_a_status_and_keeps_its_words_inside() {
+        let said = || INNER.to_owned();
+        let stale = StoreError::Stale { generation: 1, source_name: said(), stored: 1, expected: 2 };
+        for (problem, status) in [
+            (Problem::from(LogError::Transient(said())), 503),
+            (LogError::Ambiguous(said()).into(), 503),
+            (LogError::Fenced { name: said(), epoch: 1 }.into(), 503),
+            (LogError::Fatal(said()).into(), 503),
+            (StoreError::Transient(said()).into(), 503),
+            (StoreError::Absent(said()).into(), 503),
+            (StoreError::Fatal(said()).into(), 503),
+            (stale.into(), 503),
+            (ObjectError::Transient(said()).into(), 503),
+            (ObjectError::Invalid(said()).into(), 400),
+            (ObjectError::Fatal(said()).into(), 503),
+            (AnalyticsError::Transient(said()).into(), 503),
+            (AnalyticsError::Fatal(said()).into(), 503),
+            (CodecError::Prefix(3).into(), 500),
+        ] {
+            assert_eq!(problem.status(), status, "{problem:?}");
+            assert!(!problem.detail().contains("secret"), "{problem:?}");
+            let retry_after = problem.into_response("/x", "t").headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(retry_after, status == 503);
+        }
+    }
+
+    #[test]
+    fn what_the_analytics_gate_says_is_for_the_caller() {
+        for (error, status, code) in [
+            (AnalyticsError::Absent("no engine".to_owned()), 503, "analytics_unavailable"),
+            (AnalyticsError::Refused("no engine".to_owned()), 403, "sql_refused"),
+            (AnalyticsError::Invalid("no engine".to_owned()), 400, "invalid_sql"),
+            (AnalyticsError::Limit("no engine".to_owned()), 400, "sql_limit"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.status().as_u16(), problem.code(), problem.detail()), (status, code, "no engine"));
+        }
+    }
+
+    #[test]
+    fn a_writer_s_refusal_keeps_its_code_and_a_strange_status_is_the_server_s_fault() {
+        let refused = |status| Problem::refused(status, Some("stale_fence".to_owned()), None);
+        assert_eq!((refused(409).status().as_u16(), refused(409).code()), (409, "stale_fence"));
+        for strange in [0, 200, 1000, -1] {
+            assert_eq!(refused(strange).status(), 500);
         }
     }
 }

@@ -69,6 +69,7 @@ fn item_route(collection: &'static Collection) -> Option<Route> {
 
 async fn item(call: Call, collection: &'static Collection) -> Answer {
     let id = call.name("id")?;
+    call.no_query()?;
     let key = collection.key().first().and_then(|column| value(column, id));
     let key = [key.ok_or_else(|| Problem::new(codes::INVALID_ID, "the id has the wrong form for this collection"))?];
     let token = settled(&call, collection).await?;

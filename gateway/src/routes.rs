@@ -105,7 +105,7 @@ async fn handle(gateway: Arc<Gateway>, route: Arc<Route>, measured: Arc<RouteMet
         Ok(principal) => match RawPathParams::from_request_parts(&mut parts, &()).await {
             Err(_) => Err(Problem::new(codes::INVALID_ID, "the path is not UTF-8")),
             Ok(path) => {
-                let call = Call { gateway, route: route.clone(), principal, parts, path, body: Mutex::new(body) };
+                let call = Call { gateway, route: route.clone(), principal, parts, path, body: Mutex::new(body), memory: None };
                 (route.handler)(call).await
             }
         },

@@ -54,6 +54,7 @@ pub(crate) fn routes() -> Vec<Route> {
 async fn status(call: Call) -> Answer {
     let id = Uuid::try_parse(call.name("id")?)
         .map_err(|_| Problem::new(codes::INVALID_ID, "the id of a command is a UUID, as its answer and its Location say"))?;
+    call.no_query()?;
     let gateway = &call.gateway;
     let Some(collection) = collections::find("commands") else {
         return Err(Problem::new(codes::NOT_FOUND, "this server keeps no status of commands"));

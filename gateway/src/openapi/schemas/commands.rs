@@ -1,0 +1,56 @@
+//! Answers to commands, and histories.
+
+use super::{moment, object, one_of, text, texts, uuid};
+use serde_json::{Value, json};
+
+/// The answer to a decided command.
+pub(crate) fn decided() -> Value {
+    let seq = json!({ "type": "integer", "description": "The aggregate's sequence number afterwards; also the ETag." });
+    let token = json!({ "type": "string", "description": "Send it as X-Consistency-Token to see the effect." });
+    object(&[("command_id", uuid()), ("aggregate", aggregate()), ("seq", seq), ("events", texts()), ("token", token)])
+}
+
+/// The answer to a command that is on record.
+pub(crate) fn accepted() -> Value {
+    let state = json!({ "const": "accepted" });
+    object(&[("command_id", uuid()), ("aggregate", aggregate()), ("state", state), ("status_url", text())])
+}
+
+/// The status of a command.
+pub(crate) fn command_status() -> Value {
+    let or_null = |kind: &str| json!({ "type": [kind, "null"] });
+    object(&[
+        ("command_id", uuid()),
+        ("type", text()),
+        ("state", one_of(["accepted", "done", "refused"].map(str::to_owned).to_vec())),
+        ("status", or_null("integer")),
+        ("aggregate", aggregate()),
+        ("seq", or_null("integer")),
+        ("events", json!({ "type": ["array", "null"], "items": text() })),
+        ("code", or_null("string")),
+        ("detail", or_null("string")),
+        ("token", or_null("string")),
+        ("actor", or_null("string")),
+        ("accepted_at", or_null("string")),
+        ("finished_at", or_null("string")),
+    ])
+}
+
+/// A page of a history.
+pub(crate) fn history() -> Value {
+    let event = json!({
+        "type": "object",
+        "properties": {
+            "seq": { "type": "integer" }, "type": text(), "position": { "type": "integer" }, "partition": { "type": "integer" },
+            "event_id": uuid(), "command_id": uuid(), "causation_id": uuid(), "correlation_id": uuid(), "actor": text(),
+            "occurred_at": { "type": ["string", "null"] }, "recorded_at": moment(), "schema_id": { "type": "integer" },
+            "payload": { "type": ["object", "null"] }, "payload_error": text(),
+        },
+    });
+    let next = json!({ "type": ["integer", "null"] });
+    object(&[("aggregate", aggregate()), ("items", json!({ "type": "array", "items": event })), ("next_after_seq", next)])
+}
+
+fn aggregate() -> Value {
+    object(&[("type", text()), ("id", text())])
+}

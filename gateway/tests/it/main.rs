@@ -1,0 +1,15 @@
+//! The gateway in front of the real embedded log, store, writer and projector.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+extern crate swarmlog_gateway as gateway;
+
+mod commands;
+mod faults;
+mod hardening;
+mod health;
+mod history;
+mod openapi;
+mod queries;
+mod telemetry;
+mod workers;
+mod world;

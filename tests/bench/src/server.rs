@@ -139,7 +139,7 @@ impl Server {
     /// Rebuilds a read model; answers how long it took until the new generation was live.
     pub async fn rebuild(&mut self, name: &str) -> Result<Duration> {
         let start = Instant::now();
-        let accepted = self.call("POST", &format!("/v1/projections/{name}/rebuild"), Some(&json!({}))).await?;
+        let accepted = self.call("POST", &format!("/v1/projections/{name}/rebuild"), None).await?;
         let generation = &accepted["generation"];
         loop {
             let status = self.call("GET", &format!("/v1/projections/{name}"), None).await?;

@@ -10,7 +10,7 @@ use crate::{
     training::{Score, Settings, Trainer},
 };
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -111,7 +111,7 @@ async fn train_epoch(mut trainer: Trainer) -> Result<(Trainer, Score), String> {
 /// Says what an epoch has brought.
 async fn report(held: &Held, trainer: &Trainer, score: Score, recorded: u64) -> Result<Said, WorkerError> {
     let (step, job_id, at) = (trainer.epoch(), held.lease.job_id, now());
-    let point = |name, value| MetricPoint { job_id, name, step, value, at };
+    let point = |name, value| MetricPoint { job_id, name, step, value, at: at.clone() };
     let points = vec![point("log_loss", score.log_loss), point("accuracy", score.accuracy), point("auc", score.auc)];
     if let said @ Said::Lost(_) = held.metrics(step, points).await? {
         return Ok(said);
@@ -173,8 +173,7 @@ fn lost(held: &Held, why: &str) -> Ended {
     Ended::Lost
 }
 
-/// Microseconds since 1970 UTC.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+/// The time in RFC 3339, UTC, with microseconds.
+fn now() -> String {
+    format!("{:.6}", jiff::Timestamp::now())
 }

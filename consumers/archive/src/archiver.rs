@@ -3,7 +3,7 @@
 //! Nothing is remembered between attempts: after any error the task pauses and finds the end of the chain anew. So an
 //! answer that got lost, a second archiver and a restart are all the same case.
 
-use crate::{ArchiveError, Roll, chain::Chain, chain::Grown, measure, trouble::Troubles, waiting::Waiting};
+use crate::{ArchiveError, Roll, chain::Chain, chain::Grown, meters, trouble::Troubles, waiting::Waiting};
 use log::{Log, Source};
 use objects::Objects;
 use schemas::{SchemaKind, Stream};
@@ -90,7 +90,7 @@ impl Partition {
                 Ok(()) => {}
                 Err(error @ ArchiveError::Fatal(_)) => return Err(error),
                 Err(error) => {
-                    measure::failed(&self.chain.source);
+                    meters::failed(&self.chain.source);
                     if self.troubles.set(&self.chain.source, error.clone()) {
                         tracing::warn!(archive.partition = %self.chain.source, error = %error, "cannot archive, will try again");
                     }
@@ -108,7 +108,7 @@ impl Partition {
         let end = self.chain.end().await?;
         let mut next = self.chain.next_offset(&self.archiver.log, end.as_ref()).await?;
         let mut waiting = Waiting::after(self.chain.source.clone(), end.map_or(0, |sidecar| sidecar.last));
-        measure::reached(&self.chain.source, waiting.first() - 1);
+        meters::reached(&self.chain.source, waiting.first() - 1);
         self.troubles.clear(&self.chain.source);
         loop {
             // Looked at before the read, so that what was in the log at the shutdown is not left behind.
@@ -143,8 +143,8 @@ impl Partition {
         match self.chain.grow(waiting.first(), waiting.records()).await? {
             Grown::Ours(sidecar) => {
                 waiting.archived();
-                measure::written(&self.chain.source, sidecar.count, sidecar.bytes);
-                measure::reached(&self.chain.source, sidecar.last);
+                meters::written(&self.chain.source, sidecar.count, sidecar.bytes);
+                meters::reached(&self.chain.source, sidecar.last);
                 self.pause = FIRST_PAUSE;
                 Ok(true)
             }

@@ -10,7 +10,7 @@ mod archiver;
 mod chain;
 mod container;
 mod error;
-mod measure;
+mod meters;
 mod name;
 mod reading;
 mod record;

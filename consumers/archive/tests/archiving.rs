@@ -3,11 +3,12 @@
 
 mod support;
 
+use log::{Append, Durability, Log, sqlite::SqliteLog};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use service::Status;
 use std::{sync::Arc, time::Duration};
 use support::*;
-use swarmlog_consumer_archive::{Archiver, Roll, file_name, files, run, sidecar_name, verify};
+use swarmlog_consumer_archive::{Archiver, Roll, file_name, files, records, run, sidecar_name, verify};
 use tempfile::TempDir;
 
 fn roll(records: usize) -> Roll {
@@ -251,4 +252,38 @@ async fn the_same_records_make_the_same_bytes() {
         files.push(objects.get(&file_name(TIMELINE, &source(0), 1)).await.unwrap().unwrap());
     }
     assert_eq!(files[0], files[1]);
+}
+
+#[tokio::test]
+async fn the_embedded_log_is_archived_across_restarts() {
+    let home = TempDir::new().unwrap();
+    let objects = directory(home.path());
+    let mut expected = Vec::new();
+    let mut timeline = None;
+    for round in 0..3 {
+        let log = Arc::new(SqliteLog::open(home.path(), 2).unwrap());
+        timeline = Some(log.timeline().0);
+        log.create_topics(&[TOPIC]).await.unwrap();
+        let appends = (round * 30 + 1..=round * 30 + 30).map(|position| {
+            let (envelope, payload) = numbered(1, position);
+            Append { source: source(1), key: "default/job/1".into(), envelope, payload, time: position as i64 }
+        });
+        log.append(appends.collect(), Durability::Durable).await.unwrap();
+        let lifecycle = service::Lifecycle::new();
+        let archiver = Archiver { log: log.clone(), objects: objects.clone(), roll: roll(20) };
+        lifecycle.spawn("archive", archiver.run(lifecycle.clone()));
+        eventually("it is ready", || async { lifecycle.health().statuses().iter().any(|(_, status)| *status == Status::Ready) })
+            .await;
+        assert_eq!(lifecycle.finished().await, Ok(()));
+        expected = log.read(&source(1), 0, 1_000).await.unwrap();
+    }
+    let timeline = timeline.unwrap();
+    assert!(verify(&objects, timeline).await.unwrap().is_sound());
+    let mut archived = Vec::new();
+    for file in files(&objects, timeline, &source(1)).await.unwrap() {
+        archived.extend(records(&objects, &file).await.unwrap());
+    }
+    assert_eq!(archived.iter().map(|record| record.position).collect::<Vec<_>>(), (1..=90).collect::<Vec<_>>());
+    let parts = archived.into_iter().map(|a| (a.offset, a.time, a.key, a.envelope, a.payload));
+    assert!(parts.eq(expected.into_iter().map(|r| (r.offset, r.time, r.key, r.envelope, r.payload))));
 }

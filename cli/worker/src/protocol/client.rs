@@ -41,6 +41,20 @@ pub(crate) struct Ask<'a> {
     pub body: Body<'a>,
     /// How long the request asks the server to wait.
     pub wait: Duration,
+    /// Makes every try the same command, so that a repeat gets the first answer.
+    pub key: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    /// Asks for something that is there.
+    pub fn get(path: &'a [&'a str]) -> Self {
+        Self { method: Method::GET, path, body: Body::None, wait: Duration::ZERO, key: None }
+    }
+
+    /// Says something that is answered at once.
+    pub fn post(path: &'a [&'a str], body: &'a Value) -> Self {
+        Self { method: Method::POST, path, body: Body::Json(body), wait: Duration::ZERO, key: None }
+    }
 }
 
 #[derive(Debug)]
@@ -110,6 +124,9 @@ impl Client {
         let mut request = self.http.request(ask.method.clone(), self.url(ask.path)).timeout(ask.wait + ANSWER);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(key) = ask.key {
+            request = request.header("idempotency-key", format!("\"{key}\""));
         }
         request = match ask.body {
             Body::None => request,

@@ -8,9 +8,14 @@ use crate::{Config, WorkerError};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
+
+/// How long the view of a job may take to show what was decided.
+const SETTLED: Duration = Duration::from_secs(5);
+/// How often the view is looked at meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What came of a word under a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub(crate) async fn lease(client: &Client, config: &Config, wait: Duration) -> R
         "worker": config.name, "n": 1, "duration_ms": millis(config.lease), "wait_ms": millis(wait),
     });
     let path = ["v1", "queues", &config.queue, "lease"];
-    match client.ask(Ask { method: Method::POST, path: &path, body: Body::Json(&body), wait }).await? {
+    match client.ask(Ask { wait, ..Ask::post(&path, &body) }).await? {
         Heard::Yes(answer) => {
             let mut leases: Leases = serde_json::from_slice(&answer).map_err(|error| strange(&path, &error.to_string()))?;
             Ok(leases.leases.pop())
@@ -65,7 +70,7 @@ impl Held {
         let batch_id = Uuid::new_v5(&job, format!("metrics/{step}").as_bytes());
         let body = json!({ "source": job, "batch_id": batch_id, "points": points });
         let path = ["v1", "telemetry:batch"];
-        match self.client.ask(Ask { method: Method::POST, path: &path, body: Body::Json(&body), wait: Duration::ZERO }).await? {
+        match self.client.ask(Ask::post(&path, &body)).await? {
             Heard::Yes(_) => Ok(Said::Heard),
             Heard::No { detail, .. } => Err(strange(&path, &detail)),
         }
@@ -86,7 +91,8 @@ impl Held {
     pub async fn store(&self, bytes: &[u8]) -> Result<(String, String), WorkerError> {
         let sha256 = hex(&Sha256::digest(bytes));
         let path = ["v1", "blobs", &sha256];
-        match self.client.ask(Ask { method: Method::PUT, path: &path, body: Body::Bytes(bytes), wait: Duration::ZERO }).await? {
+        let put = Ask { method: Method::PUT, body: Body::Bytes(bytes), ..Ask::get(&path) };
+        match self.client.ask(put).await? {
             Heard::Yes(_) => Ok((format!("blob:{sha256}"), sha256)),
             Heard::No { detail, .. } => Err(strange(&path, &detail)),
         }
@@ -96,7 +102,7 @@ impl Held {
     pub async fn resume(&self) -> Result<Option<Result<Vec<u8>, String>>, WorkerError> {
         let Some(checkpoint) = &self.lease.checkpoint else { return Ok(None) };
         let path = ["v1", "blobs", &checkpoint.sha256];
-        let heard = self.client.ask(Ask { method: Method::GET, path: &path, body: Body::None, wait: Duration::ZERO }).await?;
+        let heard = self.client.ask(Ask::get(&path)).await?;
         Ok(Some(match heard {
             Heard::Yes(bytes) if bytes.len() as u64 != checkpoint.size_bytes => {
                 Err("its size is not what was recorded".to_owned())
@@ -124,32 +130,39 @@ impl Held {
         self.renewal = None;
     }
 
-    /// A word that ends the lease. If the server refuses it and may have heard it before, the job tells which is true.
+    /// A word that ends the lease. Every try is the same command, so a repeat gets the answer that was lost. Should the
+    /// server refuse it all the same although it may have heard it before, the job tells which is true.
     async fn last(&self, word: &str, body: Value, expected: &str) -> Result<Said, WorkerError> {
-        let (said, maybe_heard_before) = self.word(word, body).await?;
+        let key = format!("{}.{word}", self.lease.lease_id);
+        let (said, maybe_heard_before) = self.word(word, body, Some(&key)).await?;
         if said == Said::Heard || !maybe_heard_before {
             return Ok(said);
         }
         let path = ["v1", "jobs", &self.lease.job_id.to_string()];
-        match self.client.ask(Ask { method: Method::GET, path: &path, body: Body::None, wait: Duration::ZERO }).await? {
-            Heard::Yes(answer) => {
-                let job: JobView = serde_json::from_slice(&answer).map_err(|error| strange(&path, &error.to_string()))?;
-                // Nobody else can have ended the job under this fence.
-                let was_heard = job.status == expected && job.fence == self.lease.fence;
-                Ok(if was_heard { Said::Heard } else { said })
+        let until = Instant::now() + SETTLED;
+        loop {
+            let Heard::Yes(answer) = self.client.ask(Ask::get(&path)).await? else { return Ok(said) };
+            let job: JobView = serde_json::from_slice(&answer).map_err(|error| strange(&path, &error.to_string()))?;
+            // Nobody else can have ended the job under this fence.
+            if job.status == expected && job.fence == self.lease.fence {
+                return Ok(Said::Heard);
             }
-            Heard::No { .. } => Ok(said),
+            // While the job seems to be held under this lease, the view is older than the refusal.
+            let is_old = job.fence == self.lease.fence && matches!(job.status.as_str(), "leased" | "running");
+            if !is_old || Instant::now() >= until {
+                return Ok(said);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 
     async fn say(&self, word: &str, body: Value) -> Result<Said, WorkerError> {
-        self.word(word, body).await.map(|(said, _)| said)
+        self.word(word, body, None).await.map(|(said, _)| said)
     }
 
-    async fn word(&self, word: &str, body: Value) -> Result<(Said, bool), WorkerError> {
+    async fn word(&self, word: &str, body: Value, key: Option<&str>) -> Result<(Said, bool), WorkerError> {
         let path = ["v1", "leases", &self.lease.lease_id, word];
-        let ask = Ask { method: Method::POST, path: &path, body: Body::Json(&body), wait: Duration::ZERO };
-        Ok(match self.client.ask(ask).await? {
+        Ok(match self.client.ask(Ask { key, ..Ask::post(&path, &body) }).await? {
             Heard::Yes(_) => (Said::Heard, false),
             // It was said before, by this worker or by the one whose work it repeats.
             Heard::No { code, .. } if matches!(code.as_str(), "checkpoint_not_newer" | "step_backwards") => (Said::Heard, false),
@@ -164,8 +177,7 @@ async fn renew(client: Client, lease_id: String, duration: Duration, lost: Cance
     let path = ["v1", "leases", &lease_id, "renew"];
     loop {
         tokio::time::sleep(duration / 3).await;
-        let ask = Ask { method: Method::POST, path: &path, body: Body::Json(&body), wait: Duration::ZERO };
-        let renewal = match client.ask(ask).await {
+        let renewal = match client.ask(Ask::post(&path, &body)).await {
             Ok(Heard::Yes(answer)) => serde_json::from_slice(&answer).unwrap_or_default(),
             Ok(Heard::No { .. }) | Err(_) => Renewal { cancel: false, lost: true },
         };

@@ -60,14 +60,14 @@ pub(crate) struct Problem {
     pub detail: String,
 }
 
-/// One measured value; `at` in microseconds since 1970 UTC.
+/// One measured value; `at` in RFC 3339.
 #[derive(Debug, Serialize)]
 pub(crate) struct MetricPoint {
     pub job_id: Uuid,
     pub name: &'static str,
     pub step: u64,
     pub value: f64,
-    pub at: i64,
+    pub at: String,
 }
 
 /// Whether trying again may help.

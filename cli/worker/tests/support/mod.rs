@@ -56,6 +56,10 @@ pub struct Known {
     pub lose_answer_of: Vec<&'static str>,
     /// What happens to a job right after its answer was lost.
     pub after_loss: Option<fn(&mut Job)>,
+    /// Idempotency keys, in order.
+    pub keys: Vec<String>,
+    /// How often a job still looks as it did while it was held.
+    pub old_views: u64,
 }
 
 #[derive(Clone, Default)]
@@ -131,9 +135,15 @@ async fn lease(State(stub): State<Stub>, Path(queue): Path<String>, Json(body): 
     }
 }
 
-async fn word(State(stub): State<Stub>, Path((lease, word)): Path<(String, String)>, Json(body): Json<Value>) -> Response {
+async fn word(
+    State(stub): State<Stub>,
+    Path((lease, word)): Path<(String, String)>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
     let (id, fence) = lease.split_once('.').unwrap();
     let mut known = stub.known();
+    known.keys.extend(headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned()));
     let job = known.jobs.get_mut(&id.parse().unwrap()).unwrap();
     let holds = job.fence.to_string() == fence && matches!(job.status, "leased" | "running");
     if word == "renew" {
@@ -182,7 +192,10 @@ async fn word(State(stub): State<Stub>, Path((lease, word)): Path<(String, Strin
 
 async fn job(State(stub): State<Stub>, Path(id): Path<Uuid>) -> Json<Value> {
     let job = stub.job(id);
-    Json(json!({ "job_id": id, "status": job.status, "fence": job.fence, "result_uri": job.result_uri }))
+    let mut known = stub.known();
+    let status = if known.old_views > 0 { "running" } else { job.status };
+    known.old_views = known.old_views.saturating_sub(1);
+    Json(json!({ "job_id": id, "status": status, "fence": job.fence, "result_uri": job.result_uri }))
 }
 
 async fn put_blob(State(stub): State<Stub>, Path(sha256): Path<String>, bytes: Bytes) -> Response {

@@ -3,15 +3,15 @@
 use log::Source;
 
 /// Files written.
-const FILES: &str = "archive_files_total";
+const FILES: &str = "swarmlog_archive_files_total";
 /// Records in them.
-const RECORDS: &str = "archive_records_total";
+const RECORDS: &str = "swarmlog_archive_records_total";
 /// Their size.
-const BYTES: &str = "archive_bytes_total";
+const BYTES: &str = "swarmlog_archive_bytes_total";
 /// The last position that is archived.
-const POSITION: &str = "archive_position";
+const POSITION: &str = "swarmlog_archive_position";
 /// Attempts that failed.
-const FAILURES: &str = "archive_failures_total";
+const FAILURES: &str = "swarmlog_archive_failures_total";
 
 fn labels(source: &Source) -> [(&'static str, String); 2] {
     [("topic", source.topic.to_string()), ("partition", source.partition.to_string())]

@@ -1,0 +1,12 @@
+//! Benchmarks of the real program, by its HTTP interface.
+//!
+//! What enters is the release build of `swarmlog` and an idle machine; what leaves is a table for people on stderr and
+//! the same figures as JSON on stdout. The load comes from one thread with hand-written requests, so that on two cores
+//! the server is measured and not its client. Nothing is asserted here: speed is never a test.
+
+pub mod http;
+pub mod load;
+pub mod machine;
+pub mod report;
+pub mod seed;
+pub mod server;

@@ -139,11 +139,20 @@ fn advance(position: &mut u64, by: u64) -> Vec<Advance> {
     vec![Advance { topic: "work.events".into(), partition: 0, from, to: *position, next_offset: *position }]
 }
 
+/// Time of the processor that this program has had, in steps of 10 ms.
+fn processor() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks: u64 =
+        stat.rsplit(')').next().unwrap_or_default().split(' ').skip(12).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 async fn timed<T>(what: &str, unit: &str, count: u64, work: impl Future<Output = T>) -> T {
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), processor());
     let done = work.await;
-    let took = begun.elapsed();
-    println!("{what:<58} {:>11.0} {unit}/s   ({count} in {took:.2?})", count as f64 / took.as_secs_f64());
+    let (took, cpu) = (begun.elapsed(), processor() - cpu);
+    let rate = count as f64 / took.as_secs_f64();
+    println!("{what:<58} {rate:>11.0} {unit}/s   ({count} in {took:.2?}, of the processor {cpu:.2?})");
     done
 }
 
@@ -173,7 +182,7 @@ async fn gets(store: &Arc<SqliteStore>, what: &str, rows: u64) {
     const TASKS: u64 = 64;
     let answered = Arc::new(AtomicU64::new(0));
     let over = Arc::new(AtomicBool::new(false));
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), processor());
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let (store, answered, over) = (Arc::clone(store), Arc::clone(&answered), Arc::clone(&over));
@@ -194,8 +203,9 @@ async fn gets(store: &Arc<SqliteStore>, what: &str, rows: u64) {
     for task in tasks {
         task.await.unwrap();
     }
-    let (answered, took) = (answered.load(Relaxed), begun.elapsed());
-    println!("{what:<58} {:>11.0} rows/s   ({answered} in {took:.2?})", answered as f64 / took.as_secs_f64());
+    let (answered, took, cpu) = (answered.load(Relaxed), begun.elapsed(), processor() - cpu);
+    let rate = answered as f64 / took.as_secs_f64();
+    println!("{what:<58} {rate:>11.0} rows/s   ({answered} in {took:.2?}, of the processor {cpu:.2?})");
 }
 
 async fn measure(dir: &std::path::Path) {
@@ -215,6 +225,12 @@ async fn measure(dir: &std::path::Path) {
     for per_write in [1_000, 10_000] {
         let old = batches(rows / 2, per_write, |n| full(job(id(n * 7919 % rows), n * 7919 % rows, 2)));
         writes(&store, &format!("jobs, changed, scattered keys, {per_write} a write"), &jobs, &mut position, false, old).await;
+    }
+    for per_write in [1_000, 10_000] {
+        let old = batches(rows / 2, per_write, |n| {
+            full(job(id(rows - 40_000 + n * 7919 % 40_000), rows - 40_000 + n * 7919 % 40_000, 2))
+        });
+        writes(&store, &format!("jobs, changed, the newest 40,000, {per_write} a write"), &jobs, &mut position, false, old).await;
     }
     let history = store.create(&Event::TABLE, 1).await.unwrap();
     let mut historic = 0;

@@ -3,7 +3,6 @@
 use super::{
     catalog::{Catalog, Held},
     meta,
-    statements::{PerRows, ROWS},
     values::{bind, read},
 };
 use crate::{Advance, StoreError, Write, ddl::TENANT};
@@ -67,15 +66,21 @@ impl From<rusqlite::Error> for Broken {
 
 /// Executes the statements of an accepted write.
 pub(super) fn apply(connection: &Connection, held: &Held, write: &Write) -> Result<(), Broken> {
-    for key in &write.deletes {
+    if !write.deletes.is_empty() {
         let mut delete = connection.prepare_cached(&held.sql.delete)?;
-        bind(&mut delete, 1, key)?;
-        delete.raw_execute()?;
+        for key in &write.deletes {
+            bind(&mut delete, 1, key)?;
+            delete.raw_execute()?;
+        }
     }
-    if write.facts {
-        put(connection, &held.sql.fact, &write.upserts, |rows| rows.iter().try_for_each(|row| same_fact(connection, held, row)))?;
-    } else {
-        put(connection, &held.sql.upsert, &write.upserts, |_| Ok(()))?;
+    if !write.upserts.is_empty() {
+        let mut put = connection.prepare_cached(if write.facts { &held.sql.fact } else { &held.sql.upsert })?;
+        for row in &write.upserts {
+            bind(&mut put, 1, row)?;
+            if put.raw_execute()? == 0 && write.facts {
+                same_fact(connection, held, row)?;
+            }
+        }
     }
     for parked in &write.parked {
         connection.prepare_cached(meta::PARK)?.execute(params![
@@ -98,30 +103,6 @@ pub(super) fn apply(connection: &Connection, held: &Held, write: &Write) -> Resu
             advance.to,
             advance.next_offset
         ])?;
-    }
-    Ok(())
-}
-
-/// Inserts rows, several a statement; calls `kept` with those of a statement that left stored rows as they were.
-fn put(
-    connection: &Connection,
-    sql: &PerRows,
-    rows: &[Vec<Value>],
-    kept: impl Fn(&[Vec<Value>]) -> Result<(), Broken>,
-) -> Result<(), Broken> {
-    let chunks = rows.chunks_exact(ROWS);
-    let rest = chunks.remainder();
-    for (sql, chunks) in [(&sql.many, chunks), (&sql.one, rest.chunks_exact(1))] {
-        if chunks.len() == 0 {
-            continue;
-        }
-        let mut insert = connection.prepare_cached(sql)?;
-        for chunk in chunks {
-            bind(&mut insert, 1, chunk.iter().flatten())?;
-            if insert.raw_execute()? < chunk.len() {
-                kept(chunk)?;
-            }
-        }
     }
     Ok(())
 }

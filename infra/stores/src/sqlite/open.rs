@@ -105,7 +105,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
              PRAGMA foreign_keys = OFF;
              PRAGMA temp_store = MEMORY;
              PRAGMA cache_size = -65536;
-             PRAGMA journal_size_limit = 67108864;",
+             PRAGMA journal_size_limit = 268435456;",
         )
         .map_err(unreadable)?;
     if tables == 0 {

@@ -3,28 +3,13 @@
 use super::definition::Definition;
 use crate::ddl::{TENANT, list, quoted};
 
-/// So many rows go into one statement; what is left over goes one by one.
-pub(super) const ROWS: usize = 16;
-
 /// SQL of a generation. Parameters are in the order tenant, key, other columns.
 pub(super) struct Statements {
     pub(super) load: String,
     pub(super) scan: String,
     pub(super) delete: String,
-    pub(super) upsert: PerRows,
-    pub(super) fact: PerRows,
-}
-
-/// One statement for [`ROWS`] rows and one for a single row.
-pub(super) struct PerRows {
-    pub(super) many: String,
-    pub(super) one: String,
-}
-
-impl PerRows {
-    fn of(statement: impl Fn(usize) -> String) -> Self {
-        Self { many: statement(ROWS), one: statement(1) }
-    }
+    pub(super) upsert: String,
+    pub(super) fact: String,
 }
 
 impl Statements {
@@ -38,17 +23,15 @@ impl Statements {
             .map(|column| format!("{0} = excluded.{0}", quoted(&column.name)))
             .collect();
         let replace = if others.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", others.join(", ")) };
-        let insert = |rows: usize, conflict: &str| {
-            let row = format!("({})", vec!["?"; definition.columns.len() + 1].join(", "));
-            let rows = vec![row; rows].join(", ");
-            format!("INSERT INTO {table} ({columns}) VALUES {rows} ON CONFLICT ({key}) DO {conflict}")
-        };
+        // One row a statement: several at once were measured to cost the same.
+        let marks = vec!["?"; definition.columns.len() + 1].join(", ");
+        let insert = format!("INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO");
         Self {
             load: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
             scan: format!("SELECT {columns} FROM {table}"),
             delete: format!("DELETE FROM {table} WHERE {by_key}"),
-            upsert: PerRows::of(|rows| insert(rows, &replace)),
-            fact: PerRows::of(|rows| insert(rows, "NOTHING")),
+            upsert: format!("{insert} {replace}"),
+            fact: format!("{insert} NOTHING"),
         }
     }
 }

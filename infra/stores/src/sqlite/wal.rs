@@ -6,10 +6,11 @@
 use rusqlite::Connection;
 use std::cell::Cell;
 
-/// From so many pages on, the log is carried over.
-const PAGES: i32 = 4_096;
+/// From so many pages of 4 KiB on, the log is carried over. A page that changes again before then is carried once, which
+/// halves the work where keys are scattered.
+const PAGES: i32 = 16_384;
 /// From so many pages on, readers have kept it from starting anew for long: wait for them.
-const TOO_MANY: i32 = 32 * PAGES;
+const TOO_MANY: i32 = 4 * PAGES;
 
 thread_local! {
     /// Pages in the log after the last commit of this thread, which is the only one that commits.

@@ -7,7 +7,7 @@
 
 use super::{
     OpenError,
-    partition::{Partition, Standing},
+    partition::{Partition, Partitions, Standing},
 };
 use crate::{Source, Timeline};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig};
@@ -37,7 +37,7 @@ pub(super) struct Contents {
     pub connection: Connection,
     pub timeline: Timeline,
     pub partitions: u32,
-    pub topics: Vec<(Arc<str>, Arc<[Arc<Partition>]>)>,
+    pub topics: Vec<(Arc<str>, Partitions)>,
     pub owners: HashMap<String, u64>,
 }
 

@@ -66,7 +66,7 @@ pub(super) fn open(dir: &Path, partitions: u32) -> Result<Contents, OpenError> {
     load(connection).map_err(broken)
 }
 
-/// A connection that writes. Checkpoints are not its business: see `checkpoint`.
+/// A connection that writes, and leaves checkpoints to `checkpoint`.
 pub(super) fn connect(dir: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(dir.join("log.db"), flags)?;

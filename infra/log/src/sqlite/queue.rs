@@ -198,6 +198,11 @@ impl Queue {
         }
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.lock().requests.is_empty()
+    }
+
     /// Wakes the writer if the request that was just pushed is a reason to.
     fn added(&self, mut state: parking_lot::MutexGuard<'_, State>, bytes: usize, urgent: bool) {
         state.bytes += bytes;

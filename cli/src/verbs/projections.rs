@@ -78,7 +78,10 @@ async fn rebuild(global: &Global, client: &Client, name: &str) -> Done {
         let status = client.get(&format!("/v1/projections/{name}")).await?;
         let found = status["generations"].as_array().and_then(|all| all.iter().find(|g| g["generation"] == generation)).cloned();
         let Some(found) = found else {
-            return Err(Failure::new(Exit::Failed, format!("generation {generation} of {name} is gone: see the log of the server")));
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("generation {generation} of {name} is gone: see the log of the server"),
+            ));
         };
         bar.set_length(found["records_total"].as_u64().unwrap_or_default());
         bar.set_position(found["records_done"].as_u64().unwrap_or_default());

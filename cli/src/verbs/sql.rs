@@ -31,6 +31,7 @@ impl Sql {
 
 /// The answer to a statement in the form that `accept` names.
 pub async fn ask(client: &Client, statement: &str, accept: &str) -> Done<String> {
-    let request = client.request(Method::POST, "/v1/analytics/sql").header(header::ACCEPT, accept).json(&json!({ "sql": statement }));
+    let request =
+        client.request(Method::POST, "/v1/analytics/sql").header(header::ACCEPT, accept).json(&json!({ "sql": statement }));
     Ok(client.send(request).await?.text().await?)
 }

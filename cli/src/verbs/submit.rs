@@ -35,8 +35,8 @@ pub struct Submit {
 impl Submit {
     /// Submits and prints the answer.
     pub async fn run(self, global: &Global) -> Done {
-        let config: Value =
-            serde_json::from_str(&self.config).map_err(|error| Failure::new(Exit::Usage, format!("--config is not JSON: {error}")))?;
+        let config: Value = serde_json::from_str(&self.config)
+            .map_err(|error| Failure::new(Exit::Usage, format!("--config is not JSON: {error}")))?;
         let mut body = json!({ "queue": self.queue, "kind": self.kind, "config": config });
         if let Some(priority) = self.priority {
             body["priority"] = priority.into();

@@ -45,7 +45,10 @@ impl Worker {
             worker::WorkerError::Unauthorized { .. } => Failure::new(Exit::Auth, error),
             other => Failure::from(other),
         })?;
-        eprintln!("{} completed, {} failed, {} lost, {} given back", summary.completed, summary.failed, summary.lost, summary.handed_back);
+        eprintln!(
+            "{} completed, {} failed, {} lost, {} given back",
+            summary.completed, summary.failed, summary.lost, summary.handed_back
+        );
         Ok(())
     }
 }

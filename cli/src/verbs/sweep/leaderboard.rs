@@ -9,7 +9,8 @@ pub async fn print(client: &Client, queue: &str, expected: usize, wait: Duration
     let end = Instant::now() + wait;
     loop {
         let answer: Value = serde_json::from_str(&sql::ask(client, &count(queue), "application/json").await?)?;
-        let arrived = answer["data"][0]["n"].as_u64().or_else(|| answer["data"][0]["n"].as_str()?.parse().ok()).unwrap_or_default();
+        let arrived =
+            answer["data"][0]["n"].as_u64().or_else(|| answer["data"][0]["n"].as_str()?.parse().ok()).unwrap_or_default();
         if arrived >= expected as u64 || Instant::now() > end {
             break;
         }

@@ -41,7 +41,10 @@ impl Sweep {
             let answer = super::submit::submit(&client, &body, Some(&format!("{queue}-{trial}"))).await?;
             fresh += u32::from(answer["seq"] == 1);
         }
-        eprintln!("sweep {}: {fresh} of {} jobs submitted to the queue {queue} (a repeat submits none twice)", self.name, self.jobs);
+        eprintln!(
+            "sweep {}: {fresh} of {} jobs submitted to the queue {queue} (a repeat submits none twice)",
+            self.name, self.jobs
+        );
         let jobs = tokio::select! {
             jobs = progress::watch(&client, &queue, self.jobs, Crew::new(&client, &queue, self.workers)) => jobs?,
             signal = tokio::signal::ctrl_c() => {

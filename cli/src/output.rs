@@ -25,8 +25,11 @@ pub fn object(form: Form, value: &Value, text: impl FnOnce() -> String) {
     }
 }
 
-/// Prints a list; people see a table of `columns` (heading, and the text of an item).
-pub fn list(form: Form, items: &[Value], columns: &[(&str, fn(&Value) -> String)]) {
+/// A column of a list: its heading, and its text for an item.
+pub type Column<'a> = (&'a str, fn(&Value) -> String);
+
+/// Prints a list; people see a table.
+pub fn list(form: Form, items: &[Value], columns: &[Column]) {
     match form {
         Form::Text => {
             let mut table = Table::new();

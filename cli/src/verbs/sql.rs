@@ -1,6 +1,6 @@
 //! `swarmlog sql`: a question to ClickHouse.
 
-use crate::{Done, Global, client::Client, output::Form};
+use crate::{Done, Global, client::Client, output, output::Form};
 use reqwest::{Method, header};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ impl Sql {
         };
         let text = ask(&Client::new(global)?, &self.statement, accept).await?;
         if global.output != Form::None {
-            print!("{text}");
+            output::print(text);
         }
         Ok(())
     }

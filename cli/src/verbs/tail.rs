@@ -54,7 +54,7 @@ async fn follow(global: &Global, answer: reqwest::Response, last: &mut Option<St
                 {
                     let text = |key: &str| output::text(&event[key]);
                     output::object(global.output, &event, || {
-                        format!("{:>4} {} {} {}", text("seq"), text("recorded_at"), text("type"), text("data"))
+                        format!("{:>4} {} {} {}", text("seq"), text("recorded_at"), text("type"), text("payload"))
                     });
                 }
             }

@@ -25,7 +25,7 @@ const READ: usize = 10_000;
 /// How many are read first: nobody knows their size yet.
 const FIRST_READ: usize = 64;
 /// The least time between two inserts of a feed that keeps up: each makes a part that the store has to merge.
-const LIVE: Duration = Duration::from_millis(200);
+const LIVE: Duration = Duration::from_millis(500);
 /// How long an idle feed waits before it looks itself.
 const IDLE: Duration = Duration::from_secs(1);
 

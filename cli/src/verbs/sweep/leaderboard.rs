@@ -1,6 +1,6 @@
 //! The leaderboard of a sweep, by SQL on ClickHouse.
 
-use crate::{Done, client::Client, verbs::sql};
+use crate::{Done, client::Client, output, verbs::sql};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub async fn print(client: &Client, queue: &str, expected: usize, wait: Duration
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    print!("{}", sql::ask(client, &leaderboard(queue), "text/plain").await?);
+    output::print(sql::ask(client, &leaderboard(queue), "text/plain").await?);
     Ok(())
 }
 

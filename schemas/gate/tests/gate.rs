@@ -205,3 +205,15 @@ fn a_locked_schema_does_not_vanish_and_a_broken_file_is_named() {
     let said = room.check().problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(said, ["work.Thing: its file is gone, but records of it may lie on the log; put it back"]);
 }
+
+#[test]
+fn a_command_with_a_secret_is_refused_as_long_as_nobody_hashes_it() {
+    let room = Room::new();
+    let mut command = event(json!([with(field("password", json!("string")), "secret", json!(true))]));
+    room.write(&command);
+    assert!(room.check().problems.is_empty(), "an event may carry what was hashed");
+    command["kind"] = "command".into();
+    room.write(&command);
+    let said: Vec<String> = room.check().problems.iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|problem| problem.contains("password") && problem.contains("secret")), "{said:?}");
+}

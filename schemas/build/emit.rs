@@ -1,231 +1,134 @@
-//! Writes Rust: a struct per record, an enum per Avro enum, an enum per aggregate for its commands and its events,
-//! and the schema table.
+//! Writes the generated file: a module per context with its types and their `Message`, an enum per aggregate for its
+//! commands and its events, and the schema table.
 
-use crate::model::Schema;
-use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
+use crate::types::{Types, camel};
+use gate::{
+    Source,
+    model::{Kind, Schema},
 };
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 /// The whole generated file.
-pub fn file(schemas: &[Schema]) -> String {
+pub fn file(sources: &[Source]) -> String {
     let mut out = String::new();
-    let contexts: BTreeSet<&str> = schemas.iter().map(|s| s.context.as_str()).collect();
-    for context in contexts {
-        let members: Vec<&Schema> = schemas.iter().filter(|s| s.context == context).collect();
-        let _ = writeln!(out, "/// Types of the namespace `{context}`.\npub mod {context} {{");
+    let mut contexts: BTreeMap<&str, Vec<&Source>> = BTreeMap::new();
+    for source in sources {
+        contexts.entry(&source.schema.context).or_default().push(source);
+    }
+    for (context, members) in contexts {
         let mut types = Types::default();
-        for schema in &members {
-            types.record(&schema.json);
-            message(&mut types.code, schema);
-        }
-        out.push_str(&types.code);
-        sums(&mut out, &members);
-        out.push_str("}\n");
-    }
-    table(&mut out, schemas);
-    out
-}
-
-/// Rust types of one namespace; a type that several schemas define is written once.
-#[derive(Default)]
-struct Types {
-    code: String,
-    seen: BTreeSet<String>,
-}
-
-impl Types {
-    fn record(&mut self, json: &Value) -> String {
-        let name = text(json, "name").to_owned();
-        if !self.seen.insert(name.clone()) {
-            return name;
-        }
-        let mut fields = String::new();
-        for field in json["fields"].as_array().into_iter().flatten() {
-            let rust = self.rust_type(&field["type"]);
-            let _ = writeln!(fields, "/// {}", text(field, "doc"));
-            for alias in field["aliases"].as_array().into_iter().flatten() {
-                let _ = writeln!(fields, "#[serde(alias = {alias})]");
-            }
-            if let Some(default) = field.get("default") {
-                let function = format!("default_{}_{}", name, text(field, "name")).to_lowercase();
-                let _ = writeln!(self.code, "fn {function}() -> {rust} {{ {} }}", literal(&field["type"], default));
-                let _ = writeln!(fields, "#[serde(default = \"{function}\")]");
-            }
-            let raw = text(field, "name");
-            let raw = if matches!(raw, "type") { format!("r#{raw}") } else { raw.to_owned() };
-            if json_kind(&field["type"]) == "bytes" {
-                fields.push_str("#[serde(with = \"::serde_bytes\")]\n");
-            }
-            let _ = writeln!(fields, "pub {raw}: {rust},");
-        }
+        members.iter().for_each(|source| types.record(&source.schema.record));
+        let messages: String = members.iter().filter(|s| s.schema.kind != Kind::Envelope).map(|s| message(s)).collect();
         let _ = writeln!(
-            self.code,
-            "/// {}\n#[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize)]\npub struct {name} {{\n{fields}}}",
-            text(json, "doc")
+            out,
+            "/// Types of the context `{context}`.\npub mod {context} {{ {} {messages} {} }}",
+            types.code,
+            sums(&members)
         );
-        name
     }
-
-    fn rust_type(&mut self, json: &Value) -> String {
-        match json {
-            Value::String(name) => match name.as_str() {
-                "string" => "String".into(),
-                "long" => "i64".into(),
-                "int" => "i32".into(),
-                "double" => "f64".into(),
-                "boolean" => "bool".into(),
-                "bytes" => "Vec<u8>".into(),
-                "Uuid" => "::uuid::Uuid".into(),
-                other => other.to_owned(),
-            },
-            Value::Array(branches) => {
-                let inner = branches.iter().find(|b| *b != "null").map(|b| self.rust_type(b)).unwrap_or_default();
-                format!("Option<{inner}>")
-            }
-            _ => match text(json, "type") {
-                "record" => self.record(json),
-                "enum" => self.symbols(json),
-                "array" => format!("Vec<{}>", self.rust_type(&json["items"])),
-                "fixed" => "::uuid::Uuid".into(),
-                primitive => self.rust_type(&Value::String(primitive.to_owned())),
-            },
-        }
-    }
-
-    fn symbols(&mut self, json: &Value) -> String {
-        let name = text(json, "name").to_owned();
-        if !self.seen.insert(name.clone()) {
-            return name;
-        }
-        let mut variants = String::new();
-        for symbol in json["symbols"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let default = if Some(symbol) == json["default"].as_str() { "#[default]\n" } else { "" };
-            let _ = writeln!(variants, "/// `{symbol}`\n{default}#[serde(rename = \"{symbol}\")]\n{},", camel(symbol));
-        }
-        let _ = writeln!(
-            self.code,
-            "/// {}\n#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, ::serde::Serialize, ::serde::Deserialize)]\npub enum {name} {{\n{variants}}}",
-            text(json, "doc")
-        );
-        name
-    }
+    out + &table(sources)
 }
 
 /// `Message` of one record.
-fn message(out: &mut String, schema: &Schema) {
-    let Schema { id, context, name, kind, .. } = schema;
-    if kind == "envelope" {
-        return;
-    }
-    let _ = writeln!(
-        out,
+fn message(source: &Source) -> String {
+    let (name, full, id) = (&source.schema.record.name, source.schema.name(), number(source));
+    let aggregate_id = source.schema.id_field.as_ref().map_or("\"\"".into(), |field| format!("&self.{field}"));
+    format!(
         "impl crate::Message for {name} {{
-            const TYPES: &'static [&'static str] = &[\"{context}.{name}\"];
-            fn name(&self) -> &'static str {{ \"{context}.{name}\" }}
+            const TYPES: &'static [&'static str] = &[{full:?}];
+            fn name(&self) -> &'static str {{ {full:?} }}
             fn schema_id(&self) -> crate::SchemaId {{ crate::SchemaId({id}) }}
+            fn aggregate_id(&self) -> &str {{ {aggregate_id} }}
             fn encode(&self, out: &mut Vec<u8>) -> Result<(), crate::CodecError> {{ crate::codec::encode(crate::SchemaId({id}), self, out) }}
             fn decode(name: &str, wire: &[u8]) -> Result<Self, crate::CodecError> {{ crate::codec::expect(name, Self::TYPES)?; crate::codec::decode(wire) }}
-            fn from_json(name: &str, json: ::serde_json::Value) -> Result<Self, crate::CodecError> {{ crate::codec::expect(name, Self::TYPES)?; crate::codec::from_json(json) }}
-        }}"
-    );
+            fn from_json(name: &str, json: ::serde_json::Value) -> Result<Self, crate::CodecError> {{ crate::codec::expect(name, Self::TYPES)?; crate::codec::from_json(name, json) }}
+        }}\n"
+    )
 }
 
 /// One enum per aggregate and kind: `JobCommand`, `JobEvent`.
-fn sums(out: &mut String, schemas: &[&Schema]) {
-    let mut groups: BTreeMap<(String, String, String), Vec<&Schema>> = BTreeMap::new();
-    for schema in schemas {
-        if let (Some(aggregate), Some(id)) = (&schema.aggregate, &schema.id_field) {
-            groups.entry((aggregate.clone(), schema.kind.clone(), id.clone())).or_default().push(schema);
+fn sums(sources: &[&Source]) -> String {
+    let mut groups: BTreeMap<(&str, &str), Vec<&Schema>> = BTreeMap::new();
+    for Source { schema, .. } in sources {
+        if let Some(aggregate) = &schema.aggregate {
+            groups.entry((aggregate, kind(schema.kind))).or_default().push(schema);
         }
     }
-    for ((aggregate, kind, id), members) in groups {
-        let name = format!("{}{}", camel(&aggregate), camel(&kind));
-        let each = |f: &dyn Fn(&Schema) -> String| members.iter().map(|s| f(s)).collect::<String>();
-        let full = |s: &Schema| format!("{}.{}", s.context, s.name);
-        let variants = each(&|s| format!("/// {}\n{}({}),\n", text(&s.json, "doc"), s.name, s.name));
-        let types = each(&|s| format!("\"{}\",", full(s)));
-        let arm = |call: &'static str| each(&|s| format!("Self::{}(m) => m.{call},\n", s.name));
-        let decode = |call: &'static str| each(&|s| format!("\"{}\" => {call}.map(Self::{}),\n", full(s), s.name));
-        let from = each(&|s| format!("impl From<{0}> for {name} {{ fn from(m: {0}) -> Self {{ Self::{0}(m) }} }}\n", s.name));
-        let _ = writeln!(
-            out,
-            "/// Every {kind} of the aggregate `{aggregate}`.
-            #[derive(Debug, Clone, PartialEq)]
-            pub enum {name} {{ {variants} }}
-            impl {name} {{
-                /// Identity of the aggregate.
-                pub fn aggregate_id(&self) -> &str {{ match self {{ {ids} }} }}
-            }}
-            impl crate::Message for {name} {{
-                const TYPES: &'static [&'static str] = &[{types}];
-                fn name(&self) -> &'static str {{ match self {{ {names} }} }}
-                fn schema_id(&self) -> crate::SchemaId {{ match self {{ {schema_ids} }} }}
-                fn encode(&self, out: &mut Vec<u8>) -> Result<(), crate::CodecError> {{ match self {{ {encodes} }} }}
-                fn decode(name: &str, wire: &[u8]) -> Result<Self, crate::CodecError> {{ match name {{ {decodes} other => Err(crate::CodecError::unexpected(other, Self::TYPES)) }} }}
-                fn from_json(name: &str, json: ::serde_json::Value) -> Result<Self, crate::CodecError> {{ match name {{ {jsons} other => Err(crate::CodecError::unexpected(other, Self::TYPES)) }} }}
-            }}
-            {from}",
-            ids = each(&|s| format!("Self::{}(m) => &m.{id},\n", s.name)),
-            names = arm("name()"),
-            schema_ids = arm("schema_id()"),
-            encodes = arm("encode(out)"),
-            decodes = decode("crate::codec::decode(wire)"),
-            jsons = decode("crate::codec::from_json(json)"),
-        );
-    }
+    groups.into_iter().map(|((aggregate, kind), members)| sum(aggregate, kind, &members)).collect()
+}
+
+fn sum(aggregate: &str, kind: &str, members: &[&Schema]) -> String {
+    let name = format!("{}{kind}", camel(aggregate));
+    let each = |write: &dyn Fn(&str, &Schema) -> String| members.iter().map(|s| write(&s.record.name, s)).collect::<String>();
+    let arms = |call: &str| each(&|member, _| format!("Self::{member}(m) => m.{call},\n"));
+    let reads = |call: &str| each(&|member, s| format!("{:?} => crate::codec::{call}.map(Self::{member}),\n", s.name()));
+    format!(
+        "/// Every {what} of the aggregate `{aggregate}`.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum {name} {{ {variants} }}
+        impl {name} {{
+            /// Identity of the aggregate.
+            pub fn aggregate_id(&self) -> &str {{ match self {{ {ids} }} }}
+        }}
+        impl crate::Message for {name} {{
+            const TYPES: &'static [&'static str] = &[{types}];
+            fn name(&self) -> &'static str {{ match self {{ {names} }} }}
+            fn schema_id(&self) -> crate::SchemaId {{ match self {{ {schema_ids} }} }}
+            fn aggregate_id(&self) -> &str {{ Self::aggregate_id(self) }}
+            fn encode(&self, out: &mut Vec<u8>) -> Result<(), crate::CodecError> {{ match self {{ {encodes} }} }}
+            fn decode(name: &str, wire: &[u8]) -> Result<Self, crate::CodecError> {{ match name {{ {decodes} other => Err(crate::CodecError::unexpected(other, Self::TYPES)) }} }}
+            fn from_json(name: &str, json: ::serde_json::Value) -> Result<Self, crate::CodecError> {{ match name {{ {jsons} other => Err(crate::CodecError::unexpected(other, Self::TYPES)) }} }}
+        }}
+        {from}",
+        what = kind.to_lowercase(),
+        variants = each(&|member, s| format!("#[doc = {:?}] {member}({member}),\n", s.record.doc)),
+        ids = each(&|member, s| format!("Self::{member}(m) => &m.{},\n", s.id_field.as_deref().unwrap_or_default())),
+        types = each(&|_, s| format!("{:?},", s.name())),
+        names = arms("name()"),
+        schema_ids = arms("schema_id()"),
+        encodes = arms("encode(out)"),
+        decodes = reads("decode(wire)"),
+        jsons = reads("from_json(name, json)"),
+        from = each(&|member, _| format!("impl From<{member}> for {name} {{ fn from(m: {member}) -> Self {{ Self::{member}(m) }} }}\n")),
+    )
 }
 
 /// What the program knows of its own schemas without reading a file.
-fn table(out: &mut String, schemas: &[Schema]) {
-    out.push_str("/// The newest version of every schema, ordered by name.\npub static SCHEMAS: &[crate::SchemaInfo] = &[\n");
-    for schema in schemas {
-        let quoted = |value: &Option<String>| value.as_ref().map_or("None".into(), |v| format!("Some({v:?})"));
+fn table(sources: &[Source]) -> String {
+    let mut out =
+        "/// The newest version of every schema, ordered by name.\npub static SCHEMAS: &[crate::SchemaInfo] = &[\n".to_owned();
+    for source in sources {
+        let Schema { context, aggregate, id_field, .. } = &source.schema;
+        let (id, name, kind, json) = (number(source), source.schema.name(), kind(source.schema.kind), &source.text);
+        let rust = format!("{context}::{}", source.schema.record.name);
+        let example = format!("/examples/{name}.json");
+        // A missing example is a failing test with a remedy, not a failing build.
+        let example = match Path::new(&format!(".{example}")).exists() {
+            true => format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {example:?}))"),
+            false => "\"\"".into(),
+        };
         let _ = writeln!(
             out,
-            "crate::SchemaInfo {{ id: crate::SchemaId({}), name: \"{}.{}\", context: {:?}, kind: crate::SchemaKind::{}, aggregate: {}, id_field: {}, json: {:?} }},",
-            schema.id,
-            schema.context,
-            schema.name,
-            schema.context,
-            camel(&schema.kind),
-            quoted(&schema.aggregate),
-            quoted(&schema.id_field),
-            schema.json.to_string()
+            "crate::SchemaInfo {{ id: crate::SchemaId({id}), name: {name:?}, context: {context:?}, kind: crate::SchemaKind::{kind},
+                aggregate: {aggregate:?}, id_field: {id_field:?}, json: {json:?}, example: {example},
+                encode_json: |json| crate::json::encoded::<{rust}>({name:?}, json),
+                recode: |wire| crate::codec::recode::<{rust}>(crate::SchemaId({id}), wire) }},"
         );
     }
-    out.push_str("];\n");
+    out + "];\n"
 }
 
-fn literal(ty: &Value, default: &Value) -> String {
-    match default {
-        Value::Null => "None".into(),
-        Value::Bool(b) => b.to_string(),
-        Value::Number(n) => n.to_string(),
-        Value::Array(_) => "Vec::new()".into(),
-        Value::String(s) if text(ty, "type") == "enum" => format!("{}::{}", text(ty, "name"), camel(s)),
-        other => format!("{other}.to_owned()"),
+/// Zero for a schema that is not locked; the build has failed by then.
+fn number(source: &Source) -> u32 {
+    source.id.unwrap_or(0)
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Command => "Command",
+        Kind::Event => "Event",
+        Kind::Fact => "Fact",
+        Kind::Envelope => "Envelope",
+        Kind::Result => "Result",
     }
-}
-
-fn json_kind(ty: &Value) -> &str {
-    match ty {
-        Value::String(s) => s,
-        Value::Array(branches) => branches.iter().find(|b| *b != "null").map_or("", json_kind),
-        other => text(other, "type"),
-    }
-}
-
-fn text<'a>(json: &'a Value, key: &str) -> &'a str {
-    json[key].as_str().unwrap_or_default()
-}
-
-fn camel(word: &str) -> String {
-    word.split('_')
-        .map(|part| {
-            let mut letters = part.chars();
-            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-        })
-        .collect()
 }

@@ -9,8 +9,15 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 }
 
+extern crate self as schemas;
+
+/// What a schema may say and how it may change, for whoever judges schemas.
+pub use ::gate;
+
 pub mod codec;
 mod decider;
+#[cfg(test)]
+mod evolution;
 mod identity;
 pub mod json;
 mod lock;
@@ -20,14 +27,14 @@ mod projection;
 mod record;
 pub mod row;
 pub mod spec;
+mod symbol;
 
 pub use codec::CodecError;
-extern crate self as schemas;
 
 pub use decider::{Decider, Refusal, RefusalKind};
 pub use generated::{SCHEMAS, envelope, telemetry, work};
 pub use identity::{aggregate_id, command_id, key, partition};
-pub use lock::locked_schemas;
+pub use lock::{Locked, locked, locked_schemas};
 pub use message::{Message, SchemaId, SchemaInfo, SchemaKind, Stream, Subset, schema};
 pub use position::{ConsistencyToken, TokenError};
 pub use projection::{AnyProjection, Facts, FactsOf, Folded, Grain, Parked, Projection, ProjectionOf, Slice, Unfit};

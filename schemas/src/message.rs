@@ -44,8 +44,14 @@ pub struct SchemaInfo {
     pub aggregate: Option<&'static str>,
     /// Field that identifies the aggregate: `job_id`.
     pub id_field: Option<&'static str>,
-    /// The `.avsc` document.
+    /// The `.avsc` document, on one line.
     pub json: &'static str,
+    /// An example of its JSON form.
+    pub example: &'static str,
+    /// Checks a JSON value and encodes it: see [`json::encode`](crate::json::encode).
+    pub encode_json: fn(serde_json::Value) -> Result<crate::json::Encoded, CodecError>,
+    /// Reads a record of any locked version, as the program does, and writes it in this version.
+    pub recode: fn(&[u8]) -> Result<Vec<u8>, CodecError>,
 }
 
 /// The newest version of the schema called `name`.
@@ -62,12 +68,23 @@ pub trait Message: Sized + Clone + fmt::Debug + PartialEq + Send + Sync + 'stati
     fn name(&self) -> &'static str;
     /// Number of the schema that [`encode`](Self::encode) writes.
     fn schema_id(&self) -> SchemaId;
+    /// Identity of the aggregate that it is about; empty where its schema names none.
+    fn aggregate_id(&self) -> &str {
+        ""
+    }
     /// Appends the Confluent wire format: a zero byte, the schema id (4 bytes, big-endian), the Avro datum.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), CodecError>;
     /// Reads what [`encode`](Self::encode) of this or an earlier version wrote for the type `name`.
     fn decode(name: &str, wire: &[u8]) -> Result<Self, CodecError>;
-    /// Reads the JSON form of the type `name`; absent fields take their defaults.
+    /// Reads the JSON form of the type `name`, strictly; absent fields take their defaults.
     fn from_json(name: &str, json: serde_json::Value) -> Result<Self, CodecError>;
+
+    /// The JSON form, for people: times as RFC 3339, free JSON as JSON, secrets as `[secret]`.
+    fn to_json(&self) -> Result<serde_json::Value, CodecError> {
+        let mut wire = Vec::new();
+        self.encode(&mut wire)?;
+        crate::json::payload(&wire)
+    }
 }
 
 /// The kinds of topic that a context has.

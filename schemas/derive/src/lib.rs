@@ -29,6 +29,9 @@ fn expand(input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
     if keys.is_empty() {
         return Err(Error::new(input.span(), "mark the fields of the key with #[row(key)]"));
     }
+    if let Some(field) = fields.named.iter().find(|f| f.ident.as_ref().is_some_and(|i| i == "tenant")) {
+        return Err(Error::new(field.span(), "the host adds the column tenant; leave the field away"));
+    }
     let name = &input.ident;
     let idents: Vec<_> = fields.named.iter().filter_map(|f| f.ident.as_ref()).collect();
     let types: Vec<_> = fields.named.iter().map(|f| &f.ty).collect();
@@ -58,7 +61,17 @@ fn expand(input: DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
             )
         }
     };
+    let unfit: Vec<_> =
+        key_idents.iter().map(|i| format!("the key field {i} is a String, i64, bool or Time, and not optional")).collect();
     Ok(quote! {
+        #(const _: () = assert!(
+            !<#key_types as ::schemas::row::ColumnType>::NULLABLE
+                && matches!(
+                    <#key_types as ::schemas::row::ColumnType>::KIND,
+                    ::schemas::row::Kind::Text | ::schemas::row::Kind::I64 | ::schemas::row::Kind::Bool | ::schemas::row::Kind::Time
+                ),
+            #unfit
+        );)*
         impl ::schemas::Row for #name {
             type Key = #key_type;
             const TABLE: ::schemas::row::Table = ::schemas::row::Table {
@@ -120,4 +133,93 @@ fn is_key(field: &syn::Field) -> Result<bool, Error> {
         })?;
     }
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+    use syn::{DeriveInput, parse_quote};
+
+    fn refused(input: DeriveInput, words: &str) {
+        let said = expand(input).map(|_| String::new()).unwrap_or_else(|error| error.to_string());
+        assert_eq!(said, words);
+    }
+
+    #[test]
+    fn a_row_that_is_no_table_says_why() {
+        refused(
+            parse_quote!(
+                #[row(table = "t")]
+                struct R {
+                    #[row(key)]
+                    id: String,
+                    tenant: String,
+                }
+            ),
+            "the host adds the column tenant; leave the field away",
+        );
+        refused(
+            parse_quote!(
+                #[row(table = "t")]
+                struct R {
+                    id: String,
+                }
+            ),
+            "mark the fields of the key with #[row(key)]",
+        );
+        refused(
+            parse_quote!(
+                #[row(table = "t")]
+                struct R {
+                    a: i64,
+                    #[row(key)]
+                    id: String,
+                }
+            ),
+            "the fields of the key come first",
+        );
+        refused(
+            parse_quote!(
+                #[row(table = "t", index(b))]
+                struct R {
+                    #[row(key)]
+                    id: String,
+                }
+            ),
+            "no field is called b",
+        );
+        refused(
+            parse_quote!(
+                struct R {
+                    #[row(key)]
+                    id: String,
+                }
+            ),
+            "name the table: #[row(table = \"..\")]",
+        );
+        refused(
+            parse_quote!(
+                #[row(table = "t")]
+                struct R {
+                    #[row(kee)]
+                    id: String,
+                }
+            ),
+            "expected key",
+        );
+        refused(
+            parse_quote!(
+                #[row(table = "t")]
+                struct R(String);
+            ),
+            "the fields of a Row have names",
+        );
+        refused(
+            parse_quote!(
+                #[row(table = "t")]
+                enum R {}
+            ),
+            "Row derives for a struct",
+        );
+    }
 }

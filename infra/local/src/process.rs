@@ -94,6 +94,21 @@ impl Place {
     }
 }
 
+/// Kills, once this process has ended, every process of `folder` by its pid file, and removes the folder.
+pub fn after_this_process(folder: &Path) -> Result<(), LocalError> {
+    const SCRIPT: &str = r#"
+        tail --pid="$1" -f /dev/null
+        for file in "$2"/*.pid; do
+            read -r pid started < "$file" && [ "$(cut -d' ' -f22 "/proc/$pid/stat")" = "$started" ] && kill -KILL "$pid"
+        done
+        rm -rf "$2""#;
+    let mut watcher = Command::new("sh");
+    watcher.args(["-c", SCRIPT, "sh", &std::process::id().to_string()]).arg(folder).process_group(0);
+    watcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let failed = |error: io::Error| LocalError::Step { step: "start of the watcher".into(), output: error.to_string() };
+    watcher.spawn().map(drop).map_err(failed)
+}
+
 /// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), unless it is a zombie.
 fn start_time(pid: i32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

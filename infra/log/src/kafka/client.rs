@@ -61,8 +61,6 @@ impl Clients {
         let mut config = self.consumer(group);
         // A seek takes effect when the fetch under way has returned.
         self.default(&mut config, "fetch.wait.max.ms", "100");
-        self.default(&mut config, "session.timeout.ms", "3000");
-        self.default(&mut config, "heartbeat.interval.ms", "500");
         config.set("partition.assignment.strategy", "range");
         self.make(config, context)
     }
@@ -115,6 +113,8 @@ impl Clients {
         let mut config = self.base();
         self.default(&mut config, "queued.max.messages.kbytes", "8192");
         self.default(&mut config, "fetch.queue.backoff.ms", "5");
+        self.default(&mut config, "session.timeout.ms", "3000");
+        self.default(&mut config, "heartbeat.interval.ms", "500");
         config.set("group.id", self.name(group));
         config.set("isolation.level", "read_committed");
         config.set("enable.auto.commit", "false");

@@ -47,9 +47,10 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// Whether a partition is this member's.
+    /// Whether a partition is this member's, as far as is known here.
     pub(super) fn owns(&self, source: &Source) -> bool {
-        self.owned.lock().contains(source)
+        // The library knows of a loss before the consumer is asked for the news.
+        !self.consumer.assignment_lost() && self.owned.lock().contains(source)
     }
 
     /// Whether it was dropped.

@@ -18,7 +18,7 @@ use rdkafka::{
     ClientContext, Message, Offset as Place, TopicPartitionList,
     config::RDKafkaLogLevel,
     error::KafkaError,
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig},
     types::RDKafkaErrorCode as Code,
 };
 use std::{
@@ -115,7 +115,9 @@ impl Transactor {
             let sent = self.producer.send_offsets_to_transaction(&list, &metadata, SEND_OFFSETS);
             sent.map_err(|error| self.judge("consumed offsets", &error))?;
         }
-        self.drain()
+        self.drain()?;
+        let failure = self.producer.context().delivered.lock().failure.take();
+        failure.map_or(Ok(()), |error| Err(self.judge("append", &error)))
     }
 
     fn send(&self, mut record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), Failed> {
@@ -132,7 +134,7 @@ impl Transactor {
         }
     }
 
-    /// Waits until every message is delivered.
+    /// Waits until it is known of every message what became of it.
     fn drain(&self) -> Result<(), Failed> {
         let limit = Instant::now() + DELIVER;
         loop {
@@ -140,7 +142,7 @@ impl Transactor {
             self.producer.poll(Duration::ZERO);
             let left = self.producer.in_flight_count();
             if left == 0 {
-                break;
+                return Ok(());
             }
             if Instant::now() > limit {
                 return Err(Failed::Unknown(format!("{left} records were not delivered in time; they were not committed")));
@@ -149,14 +151,17 @@ impl Transactor {
                 thread::sleep(STEP);
             }
         }
-        let failure = self.producer.context().delivered.lock().failure.take();
-        failure.map_or(Ok(()), |error| Err(self.judge("append", &error)))
     }
 
     /// Aborts after a failure, which stays as it is unless the abort goes wrong.
     fn abort(&self, failed: Failed) -> Failed {
         if matches!(failed, Failed::Unknown(_)) {
             return failed;
+        }
+        // An abort waits for messages, but does not take notice of what became of them.
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        if let Err(unknown) = self.drain() {
+            return unknown;
         }
         match self.producer.abort_transaction(ABORT) {
             Ok(()) => failed,

@@ -1,10 +1,11 @@
 //! A broker for all tests of this program, and logs of their own on it.
 
+use local::{Server, Servers};
 use std::{
+    path::Path,
     process::Command,
     sync::{Arc, OnceLock},
 };
-use local::{Server, Servers};
 use swarmlog_log::{
     Append, Log, LogError, Record, Source, Transaction,
     kafka::{KafkaConfig, KafkaLog},
@@ -16,7 +17,7 @@ use uuid::Uuid;
 pub struct Broker {
     pub servers: Servers,
     // Dropped last.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Broker {
@@ -26,7 +27,12 @@ impl Broker {
         let servers = Servers::open(folder.path(), || Command::new("false")).unwrap();
         servers.end_with_this_process().unwrap();
         servers.up(&[Server::Kafka]).unwrap();
-        Self { servers, _folder: folder }
+        Self { servers, folder }
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What a new log on this broker is told.

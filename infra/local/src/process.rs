@@ -109,12 +109,20 @@ pub fn after_this_process(folder: &Path) -> Result<(), LocalError> {
     watcher.spawn().map(drop).map_err(failed)
 }
 
-/// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), unless it is a zombie.
+/// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), unless all its threads have ended.
 fn start_time(pid: i32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    (fields.next()? != "Z").then_some(())?;
-    fields.nth(18).map(str::to_owned)
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    // The first thread may be a zombie while others, and with them the sockets, are still there.
+    let is_alive = threads.filter_map(|thread| stat(&thread.ok()?.path())).any(|fields| !["Z", "X"].contains(&&*fields[0]));
+    let fields = stat(Path::new(&format!("/proc/{pid}")))?;
+    is_alive.then(|| fields.into_iter().nth(19))?
+}
+
+/// The fields of a stat file from the state on, which is the third.
+fn stat(folder: &Path) -> Option<Vec<String>> {
+    let text = fs::read_to_string(folder.join("stat")).ok()?;
+    let fields: Vec<String> = text.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect();
+    (!fields.is_empty()).then_some(fields)
 }
 
 /// Runs a step to its end; a failure carries the end of what it printed.

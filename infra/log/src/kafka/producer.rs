@@ -90,11 +90,11 @@ impl Transactor {
         let disruptions = self.disruptions();
         self.producer.begin_transaction().map_err(|error| self.judge("begin", &error))?;
         if let Err(failed) = self.fill(work) {
-            return Err(self.abort(failed));
+            return Err(self.abort(failed, disruptions));
         }
         match self.producer.commit_transaction(COMMIT) {
             Ok(()) => Ok(self.producer.context().delivered.lock().take()),
-            Err(error) if needs_abort(&error) => Err(self.abort(self.judge("commit", &error))),
+            Err(error) if needs_abort(&error) => Err(self.abort(self.judge("commit", &error), disruptions)),
             // The answer to a first request may have been lost, and a newer producer have come before the second.
             Err(error) if is_fenced(code(&error)) && self.disruptions() == disruptions => Err(Failed::Fenced),
             Err(error) => Err(Failed::Unknown(format!("commit: {error}"))),
@@ -154,7 +154,12 @@ impl Transactor {
     }
 
     /// Aborts after a failure, which stays as it is unless the abort goes wrong.
-    fn abort(&self, failed: Failed) -> Failed {
+    fn abort(&self, failed: Failed, disruptions: u64) -> Failed {
+        let failed = match failed {
+            // A request that went down with its connection may still arrive.
+            Failed::Aborted(why) if self.disruptions() != disruptions => Failed::Unknown(format!("{why}; it was not committed")),
+            failed => failed,
+        };
         if matches!(failed, Failed::Unknown(_)) {
             return failed;
         }

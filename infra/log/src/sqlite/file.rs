@@ -7,7 +7,7 @@
 
 use super::{
     OpenError,
-    partition::{Partition, Standing},
+    partition::{Partition, Partitions, Standing},
 };
 use crate::{Source, Timeline};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig};
@@ -37,7 +37,7 @@ pub(super) struct Contents {
     pub connection: Connection,
     pub timeline: Timeline,
     pub partitions: u32,
-    pub topics: Vec<(Arc<str>, Arc<[Arc<Partition>]>)>,
+    pub topics: Vec<(Arc<str>, Partitions)>,
     pub owners: HashMap<String, u64>,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn open(dir: &Path, partitions: u32) -> Result<Contents, OpenError> {
     load(connection).map_err(broken)
 }
 
-/// A connection that writes. Checkpoints are not its business: see `checkpoint`.
+/// A connection that writes, and leaves checkpoints to `checkpoint`.
 pub(super) fn connect(dir: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(dir.join("log.db"), flags)?;

@@ -5,7 +5,7 @@
 //! old holder has been told, in [`Delivery::Revoked`](crate::Delivery), or has left. A holder that does not ask for
 //! deliveries any more is not waited for beyond [`HANDOVER`]; epochs keep it from doing harm.
 
-use super::partition::Partition;
+use super::partition::{Partition, Partitions};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ use tokio::{sync::Notify, time::Instant};
 pub(super) const HANDOVER: Duration = Duration::from_secs(10);
 
 /// The partitions of the topics that a member consumes.
-pub(super) type Subscription = Vec<Arc<[Arc<Partition>]>>;
+pub(super) type Subscription = Vec<Partitions>;
 
 /// All groups.
 #[derive(Default)]

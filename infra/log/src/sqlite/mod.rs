@@ -1,8 +1,8 @@
 //! The embedded log: one SQLite file, one process, the guarantees of the port.
 //!
-//! A single thread ([`writer`]) changes the file; what waits in its [`queue`] is committed together with one fsync.
-//! Live consumers are served from the [`tail`] of each partition in memory, older records by a few [`readers`].
-//! [`groups`] share partitions among the consumers of this process. It does not replicate, compact or expire anything,
+//! A single thread (`writer`) changes the file; what waits in its `queue` is committed together with one fsync.
+//! Live consumers are served from the `tail` of each partition in memory, older records by a few `readers`.
+//! `groups` share partitions among the consumers of this process. It does not replicate, compact or expire anything,
 //! and a second process cannot open it.
 
 mod checkpoint;
@@ -85,7 +85,7 @@ impl SqliteLog {
         let file::Contents { connection, timeline, partitions, topics, owners } = file::open(dir, partitions)?;
         prepare(&connection).map_err(broken)?;
         let shared = Arc::new(Shared::new(dir, timeline, partitions, topics));
-        let checkpoints = Checkpoints::start(dir, shared.clone()).map_err(broken)?;
+        let checkpoints = Checkpoints::default();
         let writer = Writer { shared: shared.clone(), connection, owners, checkpoints, meters: Meters::new(), lock };
         let thread = std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run()).map_err(unusable)?;
         Ok(Self { shared, writer: Mutex::new(Some(thread)) })

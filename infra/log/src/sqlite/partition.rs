@@ -17,6 +17,9 @@ use std::{
 };
 use tokio::sync::{Notify, watch};
 
+/// The partitions of a topic.
+pub(super) type Partitions = Arc<[Arc<Partition>]>;
+
 /// Who is to be woken after a partition grew.
 pub(super) type Listeners = Arc<[Arc<Notify>]>;
 

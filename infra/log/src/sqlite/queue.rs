@@ -169,8 +169,8 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Everything that waits, once there is reason to work on it. Called by the writer thread only. To take all is
-    /// what keeps offsets dense: no offset that was given away stays behind in the queue.
+    /// Everything that waits, in the order in which it came, once there is reason to work on it. Called by the writer
+    /// thread only.
     pub(super) fn take(&self) -> Taken {
         let mut state = self.state.lock();
         loop {
@@ -196,6 +196,11 @@ impl Queue {
             }
             state.writer = Sleep::Awake;
         }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.lock().requests.is_empty()
     }
 
     /// Wakes the writer if the request that was just pushed is a reason to.

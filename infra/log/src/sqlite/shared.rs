@@ -2,7 +2,7 @@
 
 use super::{
     groups::Groups,
-    partition::{Addressed, Partition, Span, Standing, View},
+    partition::{Addressed, Partition, Partitions, Span, Standing, View},
     queue::Queue,
     readers::{Readers, Wanted},
 };
@@ -22,7 +22,7 @@ use tokio::{
 /// How long a caller waits for the writer: far longer than any sound disk takes.
 const ANSWER: Duration = Duration::from_secs(30);
 
-type Topics = HashMap<Arc<str>, Arc<[Arc<Partition>]>>;
+type Topics = HashMap<Arc<str>, Partitions>;
 
 /// The log as all threads see it.
 pub(super) struct Shared {
@@ -39,7 +39,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(dir: &Path, timeline: Timeline, partitions: u32, topics: Vec<(Arc<str>, Arc<[Arc<Partition>]>)>) -> Self {
+    pub(super) fn new(dir: &Path, timeline: Timeline, partitions: u32, topics: Vec<(Arc<str>, Partitions)>) -> Self {
         Self {
             timeline,
             partitions,
@@ -87,7 +87,7 @@ impl Shared {
     }
 
     /// All partitions of a topic.
-    pub(super) fn topic(&self, topic: &str) -> Option<Arc<[Arc<Partition>]>> {
+    pub(super) fn topic(&self, topic: &str) -> Option<Partitions> {
         self.topics.read().get(topic).cloned()
     }
 

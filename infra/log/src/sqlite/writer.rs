@@ -102,7 +102,7 @@ impl Writer {
                 self.meters.commit_seconds.record(start.elapsed());
                 let pages = group.pages();
                 group.settle(&self.meters);
-                self.checkpoints.committed(&self.connection, pages)
+                self.checkpoints.committed(&self.connection, pages, self.shared.queue.is_idle())
             }
             Err(failure) => {
                 tracing::warn!(log.failure = ?failure, "a group was not committed");
@@ -157,18 +157,17 @@ impl Writer {
 
     /// Leaves a file that needs no recovery.
     fn close(self) {
-        let Self { shared, connection, checkpoints, lock, .. } = self;
+        let Self { shared, connection, lock, .. } = self;
         shared.readers.close();
-        checkpoints.finish(&connection);
+        Checkpoints::finish(&connection);
         drop(connection);
         drop(lock);
     }
 
     /// Leaves the file as it is: what is in doubt stays in the WAL.
     fn abandon(self) {
-        let Self { shared, connection, checkpoints, lock, .. } = self;
+        let Self { shared, connection, lock, .. } = self;
         shared.readers.close();
-        checkpoints.abandon();
         if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
             tracing::warn!(log.reason = %error, "the file of a failed log could not be left alone");
         }

@@ -3,7 +3,7 @@
 //! Rows and position of a generation move in one transaction, as a half-open range `(from, to]` per source. A `from`
 //! that is not the stored position means that another owner was here: [`StoreError::Stale`].
 //!
-//! Implementations: [`sqlite`] (embedded). The suite in `conformance` says what each promises.
+//! Implementations: [`sqlite`] (embedded) and [`postgres`] (servers). The suite in `conformance` says what each promises.
 
 mod checksum;
 #[cfg(any(test, feature = "conformance"))]
@@ -11,6 +11,8 @@ pub mod conformance;
 pub mod ddl;
 mod metrics;
 mod port;
+pub mod postgres;
+mod relation;
 pub mod sqlite;
 
 pub use checksum::row_hash;
@@ -18,4 +20,5 @@ pub use port::{
     Advance, Answer, Direction, Filter, Generation, GenerationState, Operator, ParkedRecord, Query, Scan, Store, StoreError,
     Write,
 };
+pub use postgres::{PostgresConfig, PostgresStore};
 pub use sqlite::{OpenError, SqliteStore};

@@ -3,12 +3,12 @@
 //! Only the writer changes it, after its transaction is committed; the directory's lock sees to it that there is no
 //! other writer. So what is read here is what is stored, and the common questions cost no SQL.
 
-use super::{definition::Definition, statements::Statements, view::View};
-use crate::{Generation, GenerationState, StoreError};
+use super::statements::Statements;
+use crate::{Generation, GenerationState, StoreError, relation::Relation};
 use parking_lot::RwLock;
-use schemas::row::Table;
 use std::{
     collections::{BTreeMap, HashMap},
+    ops::Deref,
     sync::Arc,
 };
 use tokio::sync::watch;
@@ -18,31 +18,25 @@ type Partitions = BTreeMap<u32, (u64, u64)>;
 
 /// A generation.
 pub(super) struct Held {
-    pub(super) id: u64,
-    pub(super) name: String,
-    pub(super) version: u32,
-    pub(super) table: String,
-    pub(super) definition: Definition,
+    relation: Relation,
     pub(super) sql: Statements,
     life: RwLock<(GenerationState, String)>,
     positions: RwLock<HashMap<String, Partitions>>,
     moved: watch::Sender<()>,
-    views: RwLock<HashMap<(usize, usize), Arc<View>>>,
+}
+
+impl Deref for Held {
+    type Target = Relation;
+
+    fn deref(&self) -> &Relation {
+        &self.relation
+    }
 }
 
 impl Held {
-    pub(super) fn new(
-        id: u64,
-        name: String,
-        version: u32,
-        table: String,
-        definition: Definition,
-        life: (GenerationState, String),
-    ) -> Self {
-        let sql = Statements::of(&table, &definition);
-        let life = RwLock::new(life);
-        let (positions, views) = (RwLock::default(), RwLock::default());
-        Self { id, name, version, table, definition, sql, life, positions, moved: watch::Sender::new(()), views }
+    pub(super) fn new(relation: Relation, life: (GenerationState, String)) -> Self {
+        let sql = Statements::of(&relation);
+        Self { relation, sql, life: RwLock::new(life), positions: RwLock::default(), moved: watch::Sender::new(()) }
     }
 
     pub(super) fn state(&self) -> GenerationState {
@@ -80,18 +74,6 @@ impl Held {
 
     pub(super) fn watch(&self) -> watch::Receiver<()> {
         self.moved.subscribe()
-    }
-
-    /// How the program's idea of the table maps to this generation of it.
-    pub(super) fn view(&self, table: &Table) -> Result<Arc<View>, StoreError> {
-        // Tables are constants of the program, so their address names them.
-        let address = (table.columns.as_ptr() as usize, table.columns.len() << 8 | table.key);
-        if let Some(view) = self.views.read().get(&address) {
-            return Ok(Arc::clone(view));
-        }
-        let view = Arc::new(View::of(self, table)?);
-        self.views.write().insert(address, Arc::clone(&view));
-        Ok(view)
     }
 }
 

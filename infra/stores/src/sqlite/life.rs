@@ -1,9 +1,10 @@
 //! The life of generations: made, switched to, dropped. Each is one transaction of the writer.
 
-use super::{catalog::Held, definition::Definition, meta, writer::Writer};
+use super::{catalog::Held, meta, writer::Writer};
 use crate::{
     Generation, GenerationState, StoreError,
     ddl::{Dialect, TENANT, quoted},
+    relation::{Definition, Relation},
 };
 use rusqlite::{Connection, params};
 use schemas::row::Table;
@@ -34,8 +35,8 @@ pub(super) fn create(writer: &mut Writer, table: &Table, version: u32) -> Result
         }
         Ok((id, physical))
     })?;
-    let held = Held::new(id, table.name.to_owned(), version, physical, definition, (state, String::new()));
-    Ok(writer.catalog.add(held).describe())
+    let relation = Relation::new(Dialect::Sqlite, id, table.name.to_owned(), version, physical, definition);
+    Ok(writer.catalog.add(Held::new(relation, (state, String::new()))).describe())
 }
 
 /// Makes a generation live and what was live retired; drops what was retired before.

@@ -1,7 +1,11 @@
 //! The tables that say what the other tables are: generations, their positions, their parked records.
 
-use super::{catalog::Held, definition::Definition};
-use crate::{GenerationState, ParkedRecord};
+use super::catalog::Held;
+use crate::{
+    GenerationState, ParkedRecord,
+    ddl::Dialect,
+    relation::{Definition, Relation},
+};
 use rusqlite::{Connection, Error, Row, params, types::Type};
 
 /// Made together with a new store.
@@ -85,7 +89,8 @@ fn generation(row: &Row<'_>) -> rusqlite::Result<Held> {
         _ => return Err(unknown(3, "no state of a generation")),
     };
     let definition = Definition::from_json(row.get_ref(5)?.as_str()?).ok_or_else(|| unknown(5, "no definition of a table"))?;
-    Ok(Held::new(row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?, definition, (state, row.get(6)?)))
+    let relation = Relation::new(Dialect::Sqlite, row.get(0)?, row.get(1)?, row.get(2)?, row.get(4)?, definition);
+    Ok(Held::new(relation, (state, row.get(6)?)))
 }
 
 pub(super) fn parked(row: &Row<'_>) -> rusqlite::Result<(String, ParkedRecord)> {

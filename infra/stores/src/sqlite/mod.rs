@@ -7,17 +7,14 @@
 
 mod apply;
 mod catalog;
-mod definition;
 mod failure;
 mod life;
 mod meta;
 mod open;
-mod question;
 mod readers;
 mod reading;
 mod statements;
 mod values;
-mod view;
 mod wal;
 mod writer;
 

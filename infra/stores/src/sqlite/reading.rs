@@ -3,12 +3,14 @@
 use super::{
     SqliteStore,
     catalog::Held,
-    definition::{is_of, kind_name},
     meta,
-    question::Question,
     values::{bind, read},
 };
-use crate::{ParkedRecord, Query, Scan, StoreError, row_hash};
+use crate::{
+    ParkedRecord, Query, Scan, StoreError,
+    relation::{Question, fitting_key},
+    row_hash,
+};
 use rusqlite::Connection;
 use schemas::row::{Table, Value};
 
@@ -142,13 +144,4 @@ fn scan(connection: &Connection, held: &Held) -> rusqlite::Result<Scan> {
         sum.checksum = sum.checksum.wrapping_add(row_hash(&read(row, &kinds)?));
     }
     Ok(sum)
-}
-
-fn fitting_key(held: &Held, key: &[Value]) -> Result<(), StoreError> {
-    let columns = held.definition.key_columns();
-    if columns.len() == key.len() && columns.iter().zip(key).all(|(column, value)| is_of(column.kind, value)) {
-        return Ok(());
-    }
-    let kinds: Vec<&str> = columns.iter().map(|column| kind_name(column.kind)).collect();
-    Err(StoreError::Absent(format!("a key of read model {} is of kind {}", held.name, kinds.join(", "))))
 }

@@ -1,7 +1,9 @@
 //! The SQL of one generation, written once when it becomes known.
 
-use super::definition::Definition;
-use crate::ddl::{TENANT, list, quoted};
+use crate::{
+    ddl::{list, quoted},
+    relation::Relation,
+};
 
 /// SQL of a generation. Parameters are in the order tenant, key, other columns.
 pub(super) struct Statements {
@@ -13,18 +15,16 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn of(table: &str, definition: &Definition) -> Self {
-        let table = quoted(table);
-        let columns = list(names(definition));
-        let by_key = by_key(definition);
-        let key = list([TENANT].into_iter().chain(definition.key_columns().iter().map(|c| c.name.as_str())));
-        let others: Vec<String> = definition.columns[definition.key_columns().len()..]
-            .iter()
-            .map(|column| format!("{0} = excluded.{0}", quoted(&column.name)))
-            .collect();
+    pub(super) fn of(relation: &Relation) -> Self {
+        let table = quoted(&relation.table);
+        let columns = list(relation.columns());
+        let by_key = relation.by_key();
+        let key = list(relation.key());
+        let others: Vec<String> =
+            relation.columns().skip(relation.key().count()).map(|column| format!("{0} = excluded.{0}", quoted(column))).collect();
         let replace = if others.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", others.join(", ")) };
         // One row a statement: several at once were measured to cost the same.
-        let marks = vec!["?"; definition.columns.len() + 1].join(", ");
+        let marks = vec!["?"; relation.columns().count()].join(", ");
         let insert = format!("INSERT INTO {table} ({columns}) VALUES ({marks}) ON CONFLICT ({key}) DO");
         Self {
             load: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
@@ -34,14 +34,4 @@ impl Statements {
             fact: format!("{insert} NOTHING"),
         }
     }
-}
-
-/// The condition on tenant and key.
-pub(super) fn by_key(definition: &Definition) -> String {
-    let columns = [TENANT].into_iter().chain(definition.key_columns().iter().map(|column| column.name.as_str()));
-    columns.map(|column| format!("{} = ?", quoted(column))).collect::<Vec<_>>().join(" AND ")
-}
-
-fn names(definition: &Definition) -> impl Iterator<Item = &str> {
-    [TENANT].into_iter().chain(definition.columns.iter().map(|column| column.name.as_str()))
 }

@@ -1,21 +1,21 @@
 //! How the program's idea of a table maps to a generation of it, which may be older.
 
-use super::{catalog::Held, statements::by_key};
+use super::Relation;
 use crate::{StoreError, ddl::quoted};
 use schemas::row::{Kind, Table};
 
 /// What is read for a table, worked out once.
-pub(super) struct View {
+pub(crate) struct View {
     /// The list of what to select.
-    pub(super) select: String,
+    pub(crate) select: String,
     /// The kinds of it.
-    pub(super) kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<Kind>,
     /// SQL of one row by tenant and key.
-    pub(super) get: String,
+    pub(crate) get: String,
 }
 
 impl View {
-    pub(super) fn of(held: &Held, table: &Table) -> Result<Self, StoreError> {
+    pub(crate) fn of(held: &Relation, table: &Table) -> Result<Self, StoreError> {
         let differs = |column: &str, how: &str| {
             let (name, version) = (&held.name, held.version);
             StoreError::Absent(format!("column {column} of read model {name} {how} in its live version {version}: rebuild it"))
@@ -33,12 +33,13 @@ impl View {
                 Some(stored) if stored.kind != column.kind => return Err(differs(column.name, "is of another kind")),
                 Some(stored) if stored.nullable && !column.nullable => return Err(differs(column.name, "may be absent")),
                 Some(_) => quoted(column.name),
-                None if column.nullable => "NULL".to_owned(),
+                None if column.nullable => held.dialect.null(column.kind),
                 None => return Err(differs(column.name, "does not exist")),
             });
         }
         let select = select.join(", ");
-        let get = format!("SELECT {select} FROM {} WHERE {}", quoted(&held.table), by_key(&held.definition));
+        let live = held.dialect.only_if_live(held.id).map(|live| format!(" AND {live}")).unwrap_or_default();
+        let get = format!("SELECT {select} FROM {} WHERE {}{live}", quoted(&held.table), held.by_key());
         Ok(Self { select, kinds: table.columns.iter().map(|column| column.kind).collect(), get })
     }
 }

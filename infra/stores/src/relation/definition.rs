@@ -6,17 +6,17 @@ use schemas::row::{Kind, Table, Value};
 use serde_json::json;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Definition {
+pub(crate) struct Definition {
     /// Without the tenant.
-    pub(super) columns: Vec<StoredColumn>,
-    pub(super) key: usize,
+    pub(crate) columns: Vec<StoredColumn>,
+    pub(crate) key: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StoredColumn {
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) nullable: bool,
+pub(crate) struct StoredColumn {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) nullable: bool,
 }
 
 const KINDS: [(Kind, &str); 7] = [
@@ -30,18 +30,18 @@ const KINDS: [(Kind, &str); 7] = [
 ];
 
 impl Definition {
-    pub(super) fn of(table: &Table) -> Self {
+    pub(crate) fn of(table: &Table) -> Self {
         let columns = table.columns.iter();
         let columns = columns.map(|c| StoredColumn { name: c.name.to_owned(), kind: c.kind, nullable: c.nullable });
         Self { columns: columns.collect(), key: table.key }
     }
 
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         let columns: Vec<_> = self.columns.iter().map(|c| json!([c.name, kind_name(c.kind), c.nullable])).collect();
         json!({ "key": self.key, "columns": columns }).to_string()
     }
 
-    pub(super) fn from_json(text: &str) -> Option<Self> {
+    pub(crate) fn from_json(text: &str) -> Option<Self> {
         let stored: serde_json::Value = serde_json::from_str(text).ok()?;
         let key = usize::try_from(stored["key"].as_u64()?).ok()?;
         let columns = stored["columns"].as_array()?.iter().map(|column| {
@@ -52,26 +52,26 @@ impl Definition {
         Some(Self { columns: columns.collect::<Option<_>>()?, key })
     }
 
-    pub(super) fn column(&self, name: &str) -> Option<&StoredColumn> {
+    pub(crate) fn column(&self, name: &str) -> Option<&StoredColumn> {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    pub(super) fn key_columns(&self) -> &[StoredColumn] {
+    pub(crate) fn key_columns(&self) -> &[StoredColumn] {
         &self.columns[..self.key.min(self.columns.len())]
     }
 
     /// The kinds of a whole row, which starts with the tenant.
-    pub(super) fn kinds_with_tenant(&self) -> Vec<Kind> {
+    pub(crate) fn kinds_with_tenant(&self) -> Vec<Kind> {
         std::iter::once(Kind::Text).chain(self.columns.iter().map(|column| column.kind)).collect()
     }
 
     /// Whether a row, which starts with the tenant, can be stored; if not, why.
-    pub(super) fn check_row(&self, row: &[Value]) -> Result<(), String> {
+    pub(crate) fn check_row(&self, row: &[Value]) -> Result<(), String> {
         fits(&self.columns, row)
     }
 
     /// The same of a key, which starts with the tenant.
-    pub(super) fn check_key(&self, key: &[Value]) -> Result<(), String> {
+    pub(crate) fn check_key(&self, key: &[Value]) -> Result<(), String> {
         fits(self.key_columns(), key)
     }
 }
@@ -90,7 +90,7 @@ fn fits(columns: &[StoredColumn], values: &[Value]) -> Result<(), String> {
             Value::Null => "is never absent",
             _ if !is_of(column.kind, value) => "holds values of another kind",
             Value::F64(number) if number.is_nan() => "cannot hold NaN",
-            Value::Text(text) | Value::Json(text) if text.contains('\0') => "cannot hold U+0000",
+            value if holds_nul(value) => "cannot hold U+0000",
             _ => continue,
         };
         return Err(format!("column {} {wrong}", column.name));
@@ -98,8 +98,13 @@ fn fits(columns: &[StoredColumn], values: &[Value]) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether `value` holds U+0000, which no stored text does.
+pub(crate) fn holds_nul(value: &Value) -> bool {
+    matches!(value, Value::Text(text) | Value::Json(text) if text.contains('\0'))
+}
+
 /// Whether `value` is of `kind`.
-pub(super) fn is_of(kind: Kind, value: &Value) -> bool {
+pub(crate) fn is_of(kind: Kind, value: &Value) -> bool {
     matches!(
         (kind, value),
         (Kind::Text, Value::Text(_))
@@ -112,7 +117,7 @@ pub(super) fn is_of(kind: Kind, value: &Value) -> bool {
     )
 }
 
-pub(super) fn kind_name(kind: Kind) -> &'static str {
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
     KINDS.iter().find(|(known, _)| *known == kind).map_or("unknown", |(_, name)| name)
 }
 

@@ -4,23 +4,24 @@
 //! statements are found again.
 
 use super::{
-    catalog::Held,
-    definition::{StoredColumn, is_of, kind_name},
+    Relation,
+    definition::{StoredColumn, holds_nul, is_of, kind_name},
     view::View,
 };
 use crate::{
     Direction, Operator, Query, StoreError,
-    ddl::{TENANT, quoted},
+    ddl::{Dialect, TENANT, quoted},
 };
 use schemas::row::{Kind, Value};
 use std::{fmt::Write, sync::Arc};
 
 /// A question that can be asked.
-pub(super) struct Question {
-    pub(super) sql: String,
+pub(crate) struct Question {
+    pub(crate) sql: String,
     /// The values of its parameters.
-    pub(super) values: Vec<Value>,
-    pub(super) view: Arc<View>,
+    pub(crate) values: Vec<Value>,
+    pub(crate) view: Arc<View>,
+    dialect: Dialect,
 }
 
 /// A column of the order.
@@ -33,11 +34,15 @@ struct Step<'q> {
 }
 
 impl Question {
-    pub(super) fn of(held: &Held, query: &Query) -> Result<Self, StoreError> {
+    pub(crate) fn of(held: &Relation, query: &Query) -> Result<Self, StoreError> {
         let view = held.view(&query.table)?;
-        let tenant = Value::Text(query.tenant.clone());
-        let mut question = Self { sql: String::with_capacity(512), values: vec![tenant], view };
-        let _ = write!(question.sql, "SELECT {} FROM {} WHERE {} = ?", question.view.select, quoted(&held.table), quoted(TENANT));
+        let mut question = Self { sql: String::with_capacity(512), values: Vec::new(), view, dialect: held.dialect };
+        let _ = write!(question.sql, "SELECT {} FROM {} WHERE ", question.view.select, quoted(&held.table));
+        let tenant = question.bound(&quoted(TENANT), "=", &Value::Text(query.tenant.clone()));
+        question.sql.push_str(&tenant);
+        if let Some(condition) = held.dialect.only_if_live(held.id) {
+            let _ = write!(question.sql, " AND {condition}");
+        }
         for filter in &query.filters {
             let column = searchable(held, filter.column)?;
             fitting(held, column, &filter.value)?;
@@ -49,15 +54,10 @@ impl Question {
             question.sql.push_str(" AND ");
             question.behind(&order);
         }
-        let order: Vec<String> = order
-            .iter()
-            .map(|step| match step.direction {
-                Direction::Ascending => step.column.clone(),
-                Direction::Descending => format!("{} DESC", step.column),
-            })
-            .collect();
-        let _ = write!(question.sql, " ORDER BY {} LIMIT ?", order.join(", "));
-        question.values.push(Value::I64(i64::try_from(query.limit).unwrap_or(i64::MAX)));
+        let order: Vec<String> =
+            order.iter().map(|step| held.dialect.ordered(&step.column, step.nullable, step.direction)).collect();
+        let limit = question.mark(&Value::I64(i64::try_from(query.limit).unwrap_or(i64::MAX)));
+        let _ = write!(question.sql, " ORDER BY {} LIMIT {limit}", order.join(", "));
         Ok(question)
     }
 
@@ -65,28 +65,33 @@ impl Question {
         let sql = match (operator, value) {
             (Operator::Equal | Operator::AtMost, Value::Null) => format!("{column} IS NULL"),
             (Operator::Above, Value::Null) => format!("{column} IS NOT NULL"),
-            (Operator::Equal, _) => self.bound(value, format!("{column} = ?")),
-            (Operator::AtMost, _) => self.bound(value, format!("({column} <= ? OR {column} IS NULL)")),
-            (Operator::Above, _) => self.bound(value, format!("{column} > ?")),
+            (Operator::Equal, _) => self.bound(column, "=", value),
+            (Operator::AtMost, _) => format!("({} OR {column} IS NULL)", self.bound(column, "<=", value)),
+            (Operator::Above, _) => self.bound(column, ">", value),
         };
         self.sql.push_str(&sql);
     }
 
-    fn bound(&mut self, value: &Value, sql: String) -> String {
+    /// A comparison with a value, which becomes the next parameter.
+    fn bound(&mut self, column: &str, comparison: &str, value: &Value) -> String {
+        format!("{column} {comparison} {}", self.mark(value))
+    }
+
+    /// The mark of the next parameter. Marks enter the text in the order in which they are made.
+    fn mark(&mut self, value: &Value) -> String {
         self.values.push(value.clone());
-        sql
+        self.dialect.mark(self.values.len())
     }
 
     /// The rows behind a place in the order.
     fn behind(&mut self, order: &[Step<'_>]) {
         let one_way = order.iter().all(|step| step.direction == order[0].direction && !step.nullable);
         if one_way {
-            // One comparison of rows, which SQLite can look up in an index.
+            // One comparison of rows, which can be looked up in an index.
             let columns: Vec<&str> = order.iter().map(|step| step.column.as_str()).collect();
             let comparison = if order[0].direction == Direction::Ascending { ">" } else { "<" };
-            let marks = vec!["?"; order.len()].join(", ");
-            let _ = write!(self.sql, "({}) {comparison} ({marks})", columns.join(", "));
-            self.values.extend(order.iter().filter_map(|step| step.after.cloned()));
+            let marks: Vec<String> = order.iter().filter_map(|step| Some(self.mark(step.after?))).collect();
+            let _ = write!(self.sql, "({}) {comparison} ({})", columns.join(", "), marks.join(", "));
             return;
         }
         // The first column alone bounds the search; the rest decides among equals.
@@ -95,27 +100,27 @@ impl Question {
             && (*direction == Direction::Ascending || !nullable)
         {
             let comparison = if *direction == Direction::Ascending { ">=" } else { "<=" };
-            let _ = write!(self.sql, "{column} {comparison} ? AND ");
-            self.values.push((*value).clone());
+            let bound = self.bound(column, comparison, value);
+            let _ = write!(self.sql, "{bound} AND ");
         }
         self.behind_by(order);
     }
 
     fn behind_by(&mut self, order: &[Step<'_>]) {
-        let [step, rest @ ..] = order else { return self.sql.push('0') };
+        let [step, rest @ ..] = order else { return self.sql.push_str("FALSE") };
         let (column, value) = (&step.column, step.after.unwrap_or(&Value::Null));
         let strictly = match (step.direction, value) {
             (Direction::Ascending, Value::Null) => format!("{column} IS NOT NULL"),
-            (Direction::Ascending, _) => self.bound(value, format!("{column} > ?")),
-            (Direction::Descending, Value::Null) => "0".to_owned(),
-            (Direction::Descending, _) if step.nullable => self.bound(value, format!("({column} < ? OR {column} IS NULL)")),
-            (Direction::Descending, _) => self.bound(value, format!("{column} < ?")),
+            (Direction::Ascending, _) => self.bound(column, ">", value),
+            (Direction::Descending, Value::Null) => "FALSE".to_owned(),
+            (Direction::Descending, _) if step.nullable => format!("({} OR {column} IS NULL)", self.bound(column, "<", value)),
+            (Direction::Descending, _) => self.bound(column, "<", value),
         };
         let _ = write!(self.sql, "({strictly}");
         if !rest.is_empty() {
             let same = match value {
                 Value::Null => format!("{column} IS NULL"),
-                _ => self.bound(value, format!("{column} = ?")),
+                _ => self.bound(column, "=", value),
             };
             let _ = write!(self.sql, " OR ({same} AND ");
             self.behind_by(rest);
@@ -126,7 +131,7 @@ impl Question {
 }
 
 /// The order's columns, then those of the key that it lacks.
-fn total_order<'q>(held: &Held, query: &'q Query) -> Result<Vec<Step<'q>>, StoreError> {
+fn total_order<'q>(held: &Relation, query: &'q Query) -> Result<Vec<Step<'q>>, StoreError> {
     let key = held.definition.key_columns();
     let columns = query.order.len() + key.len();
     let after = query.after.as_deref();
@@ -141,7 +146,7 @@ fn total_order<'q>(held: &Held, query: &'q Query) -> Result<Vec<Step<'q>>, Store
         let after = after.and_then(|after| after.get(place));
         if let Some(value) = after {
             let absent = *value == Value::Null && stored.nullable;
-            if !absent && (!is_of(stored.kind, value) || is_nan(value)) {
+            if !absent && (!is_of(stored.kind, value) || is_nan(value) || holds_nul(value)) {
                 return Err(unfit_cursor(held));
             }
         }
@@ -153,7 +158,7 @@ fn total_order<'q>(held: &Held, query: &'q Query) -> Result<Vec<Step<'q>>, Store
     Ok(order)
 }
 
-fn searchable<'h>(held: &'h Held, name: &str) -> Result<&'h StoredColumn, StoreError> {
+fn searchable<'h>(held: &'h Relation, name: &str) -> Result<&'h StoredColumn, StoreError> {
     match held.definition.column(name) {
         Some(column) if column.kind == Kind::Bytes => {
             Err(StoreError::Absent(format!("column {name} of read model {} cannot be searched or ordered by", held.name)))
@@ -163,18 +168,32 @@ fn searchable<'h>(held: &'h Held, name: &str) -> Result<&'h StoredColumn, StoreE
     }
 }
 
-fn fitting(held: &Held, column: &StoredColumn, value: &Value) -> Result<(), StoreError> {
-    if *value == Value::Null || is_of(column.kind, value) && !is_nan(value) {
+fn fitting(held: &Relation, column: &StoredColumn, value: &Value) -> Result<(), StoreError> {
+    if *value == Value::Null || is_of(column.kind, value) && !is_nan(value) && !holds_nul(value) {
         return Ok(());
     }
     let (name, kind) = (&column.name, kind_name(column.kind));
-    Err(StoreError::Absent(format!("column {name} of read model {} compares with values of kind {kind} only", held.name)))
+    Err(StoreError::Absent(format!(
+        "column {name} of read model {} compares with values of kind {kind} without U+0000 only",
+        held.name
+    )))
+}
+
+/// Whether `key` (without the tenant) can be the key of a row.
+pub(crate) fn fitting_key(held: &Relation, key: &[Value]) -> Result<(), StoreError> {
+    let columns = held.definition.key_columns();
+    let fits = |(column, value): (&StoredColumn, &Value)| is_of(column.kind, value) && !holds_nul(value);
+    if columns.len() == key.len() && columns.iter().zip(key).all(fits) {
+        return Ok(());
+    }
+    let kinds: Vec<&str> = columns.iter().map(|column| kind_name(column.kind)).collect();
+    Err(StoreError::Absent(format!("a key of read model {} is of kind {}", held.name, kinds.join(", "))))
 }
 
 fn is_nan(value: &Value) -> bool {
     matches!(value, Value::F64(number) if number.is_nan())
 }
 
-fn unfit_cursor(held: &Held) -> StoreError {
+fn unfit_cursor(held: &Relation) -> StoreError {
     StoreError::Absent(format!("the cursor does not fit this order of read model {}: begin with the first page", held.name))
 }

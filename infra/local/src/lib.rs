@@ -1,0 +1,17 @@
+//! Apache Kafka, PostgreSQL and an S3 server as processes of this machine, without docker.
+//!
+//! [`Servers::up`] starts what does not run yet in one folder, on free ports that it remembers, and waits until each
+//! answers; a second call finds everything running. [`Servers::down`] stops them by process id. The pieces come from Maven
+//! Central (Kafka), the distribution's packages (PostgreSQL) and crates.io (S3), in pinned versions. For development and
+//! tests only: one broker, no passwords, loopback addresses.
+
+mod error;
+mod kafka;
+mod postgres;
+mod process;
+mod s3;
+mod servers;
+
+pub use error::LocalError;
+pub use s3::Credentials;
+pub use servers::{Addresses, Server, Servers};

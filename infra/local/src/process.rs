@@ -1,0 +1,125 @@
+//! Processes that outlive their starter: started detached, known by a pid file, stopped by pid.
+
+use crate::LocalError;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    fs::{self, File},
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a server may take to answer, and to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server's folder: `NAME.pid`, `NAME.log` and `NAME/` for its data.
+pub struct Place {
+    /// Name of the server.
+    pub name: &'static str,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// The place of the server `name` in `folder`.
+    pub fn new(folder: &Path, name: &'static str) -> Self {
+        Self { name, folder: folder.to_owned() }
+    }
+
+    /// Folder of its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join(self.name)
+    }
+
+    /// File of its output.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join(format!("{}.log", self.name))
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.folder.join(format!("{}.pid", self.name))
+    }
+
+    /// Its process, if it runs. The start time in the pid file keeps a recycled pid from being taken for it.
+    pub fn running(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.pid_file()).ok()?;
+        let (pid, started) = text.trim().split_once(' ')?;
+        let pid: i32 = pid.parse().ok()?;
+        (start_time(pid)? == started).then(|| Pid::from_raw(pid))
+    }
+
+    /// Starts `command` detached and waits until `address` accepts connections.
+    pub fn start(&self, mut command: Command, address: SocketAddr) -> Result<(), LocalError> {
+        let log = File::create(self.log()).map_err(LocalError::at(self.log()))?;
+        let errors = log.try_clone().map_err(LocalError::at(self.log()))?;
+        command.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
+        let mut child = command.spawn().map_err(|error| LocalError::Step {
+            step: format!("start of {} ({})", self.name, command.get_program().to_string_lossy()),
+            output: error.to_string(),
+        })?;
+        let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
+        let started = start_time(pid).unwrap_or_default();
+        fs::write(self.pid_file(), format!("{pid} {started}\n")).map_err(LocalError::at(self.pid_file()))?;
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+            if Instant::now() > end || !matches!(child.try_wait(), Ok(None)) {
+                return Err(LocalError::Silent { server: self.name, log: self.log() });
+            }
+            thread::sleep(Duration::from_millis(25));
+        }
+        Ok(())
+    }
+
+    /// Sends `signal` and waits until the process is gone; a process that stays is killed.
+    pub fn stop(&self, signal: Signal) -> Result<(), LocalError> {
+        let Some(pid) = self.running() else { return Ok(()) };
+        let end = Instant::now() + PATIENCE;
+        // ESRCH: it ended by itself.
+        let _ = kill(pid, signal);
+        while self.running().is_some() {
+            if Instant::now() > end {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            // Reaps it if it is a child of this very process.
+            let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
+            thread::sleep(Duration::from_millis(10));
+        }
+        fs::remove_file(self.pid_file()).map_err(LocalError::at(self.pid_file()))
+    }
+}
+
+/// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), unless it is a zombie.
+fn start_time(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    (fields.next()? != "Z").then_some(())?;
+    fields.nth(18).map(str::to_owned)
+}
+
+/// Runs a step to its end; a failure carries the end of what it printed.
+pub fn step(name: &str, command: &mut Command) -> Result<(), LocalError> {
+    let fail = |output: String| LocalError::Step { step: name.to_owned(), output };
+    let output = command.stdin(Stdio::null()).output().map_err(|error| fail(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let start = text.char_indices().rev().nth(600).map_or(0, |(place, _)| place);
+    Err(fail(text[start..].trim().to_owned()))
+}
+
+/// A port that is free now.
+pub fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// A loopback address.
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}

@@ -154,6 +154,18 @@ fn a_schema_that_cannot_be_generated_says_where_and_what_to_do() {
 }
 
 #[test]
+fn a_schema_whose_names_double_with_every_step_is_refused_before_it_is_written_out() {
+    let record = |n: usize, ty: Value| json!({"type": "record", "name": format!("R{n}"), "doc": "R.", "fields": [field("a", ty.clone()), field("b", ty)]});
+    let doubling = |steps: usize| {
+        let mut fields = vec![field("r0", record(0, json!("long")))];
+        fields.extend((1..steps).map(|n| field(&format!("r{n}"), record(n, json!(format!("R{}", n - 1))))));
+        Value::Array(fields)
+    };
+    passes(&[doubling(8)]);
+    refused(&[doubling(40)], "more than 4096 types");
+}
+
+#[test]
 fn a_type_that_two_schemas_define_is_the_same_in_both() {
     let room = Room::new();
     room.write(&event(json!([field("level", level(&["low"], Some("low")))])));

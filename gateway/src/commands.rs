@@ -31,21 +31,32 @@ pub(crate) struct AggregateJson<'a> {
     pub id: &'a str,
 }
 
+/// The answer to a decided command.
 #[derive(Serialize)]
-struct DecidedJson<'a> {
-    command_id: Uuid,
-    aggregate: AggregateJson<'a>,
-    seq: i64,
-    events: &'a [String],
-    token: &'a str,
+pub(crate) struct DecidedJson<'a> {
+    /// Its identity.
+    pub command_id: Uuid,
+    /// The aggregate that it is for.
+    pub aggregate: AggregateJson<'a>,
+    /// Sequence number of the aggregate afterwards.
+    pub seq: i64,
+    /// Types of the events that followed.
+    pub events: &'a [String],
+    /// What a query has to see to show it.
+    pub token: &'a str,
 }
 
+/// The answer to a command that is on record.
 #[derive(Serialize)]
-struct AcceptedJson<'a> {
-    command_id: Uuid,
-    aggregate: AggregateJson<'a>,
-    state: &'static str,
-    status_url: &'a str,
+pub(crate) struct AcceptedJson<'a> {
+    /// Its identity.
+    pub command_id: Uuid,
+    /// The aggregate that it is for.
+    pub aggregate: AggregateJson<'a>,
+    /// `accepted`
+    pub state: &'static str,
+    /// Where its status is told.
+    pub status_url: &'a str,
 }
 
 /// The schemas of all commands.
@@ -104,7 +115,8 @@ fn document(id: String, summary: String) -> Operation {
         .problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 503])
 }
 
-fn unknown_command() -> Problem {
+/// What is said to a name that no command has.
+pub(crate) fn unknown_command() -> Problem {
     let known: Vec<_> = all().map(|schema| schema.name).collect();
     Problem::new(codes::UNKNOWN_COMMAND, format!("there is no such command; there are {}", known.join(", ")))
 }
@@ -116,10 +128,7 @@ async fn submit(mut call: Call, schema: &'static SchemaInfo) -> Answer {
     let prefer = headers.prefer;
     let order = order(&call.principal, schema, value, headers)?;
     let (command_id, aggregate_id) = (order.command_id, order.aggregate_id.clone());
-    let wait = match (prefer.respond_async, prefer.wait) {
-        (true, wait) => Wait::Recorded(wait.unwrap_or_default()),
-        (false, wait) => Wait::Decided(wait.unwrap_or(call.gateway.limits.command_wait)),
-    };
+    let wait = wait(prefer, &call.gateway.limits);
     let outcome = call.gateway.submitter.send(&call.principal, order, wait).await?;
     let aggregate = AggregateJson { r#type: schema.aggregate.unwrap_or_default(), id: &aggregate_id };
     let mut response = match &outcome {
@@ -130,6 +139,14 @@ async fn submit(mut call: Call, schema: &'static SchemaInfo) -> Answer {
         insert(&mut response, headers::PREFERENCE_APPLIED, &prefer.applied());
     }
     Ok(response)
+}
+
+/// When a command is answered whose caller prefers this.
+pub(crate) fn wait(prefer: headers::Preferences, limits: &crate::Limits) -> Wait {
+    match (prefer.respond_async, prefer.wait) {
+        (true, wait) => Wait::Recorded(wait.unwrap_or_default()),
+        (false, wait) => Wait::Decided(wait.unwrap_or(limits.command_wait)),
+    }
 }
 
 /// A command from its JSON form, with the identities that the caller left out.

@@ -49,6 +49,8 @@ pub struct Limits {
     pub body_memory_bytes: usize,
     /// Bytes of a body.
     pub body_bytes: usize,
+    /// Bytes of a batch of commands.
+    pub batch_bytes: usize,
     /// Bytes of a batch of telemetry.
     pub telemetry_bytes: usize,
     /// Bytes of a blob.
@@ -81,6 +83,7 @@ impl Default for Limits {
             polls: 4096,
             body_memory_bytes: 128 << 20,
             body_bytes: 1 << 20,
+            batch_bytes: 4 << 20,
             telemetry_bytes: 2 << 20,
             blob_bytes: 64 << 20,
             head_time: Duration::from_secs(30),

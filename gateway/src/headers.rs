@@ -146,8 +146,12 @@ fn idempotency_key(text: &str) -> Result<String, Problem> {
             key
         }
     };
-    let fits = (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    fits.then_some(key).ok_or_else(bad)
+    is_key(&key).then_some(key).ok_or_else(bad)
+}
+
+/// Whether a text can be an idempotency key.
+pub(crate) fn is_key(text: &str) -> bool {
+    (1..=MAX_KEY).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 fn expected_seq(headers: &HeaderMap) -> Result<i64, Problem> {

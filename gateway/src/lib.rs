@@ -9,6 +9,7 @@
 
 mod asyncapi;
 mod auth;
+mod batch;
 mod blobs;
 mod call;
 mod clock;
@@ -34,6 +35,7 @@ mod results;
 mod routes;
 mod server;
 mod sql;
+mod state;
 mod status;
 mod stream;
 mod submit;
@@ -127,9 +129,11 @@ pub async fn serve(config: Config) -> Result<(), GatewayError> {
 /// The table of all routes.
 fn table(limits: &Limits) -> Vec<Route> {
     let mut table = commands::routes(limits);
+    table.extend(batch::routes(limits));
     table.extend(status::routes());
     table.extend(queries::routes());
     table.extend(history::routes());
+    table.extend(state::routes());
     table.extend(stream::routes());
     table.extend(leases::routes(limits));
     table.extend(telemetry::routes(limits));

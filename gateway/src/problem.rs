@@ -17,6 +17,7 @@ use schemas::{
     json::{JsonError, JsonProblem},
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 use stores::StoreError;
 
 /// One field that is wrong.
@@ -126,8 +127,24 @@ impl Problem {
 
     /// The answer to a request for the path `instance`.
     pub fn into_response(self, instance: &str, trace_id: &str) -> Response<Body> {
+        let mut response = Response::new(Body::from(serde_json::to_vec(&self.document(instance, trace_id)).unwrap_or_default()));
         let parts = *self.0;
-        let document = Document {
+        *response.status_mut() = parts.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(parts.headers);
+        response
+    }
+
+    /// Its document, to stand within another one.
+    pub fn to_json(&self, instance: &str, trace_id: &str) -> Option<Box<RawValue>> {
+        serde_json::value::to_raw_value(&self.document(instance, trace_id)).ok()
+    }
+
+    fn document<'a>(&'a self, instance: &'a str, trace_id: &'a str) -> Document<'a> {
+        let parts = &self.0;
+        Document {
             r#type: format!("/problems/{}", parts.code),
             title: parts.title,
             status: parts.status.as_u16(),
@@ -137,14 +154,7 @@ impl Problem {
             retryable: parts.retryable,
             trace_id,
             errors: &parts.errors,
-        };
-        let mut response = Response::new(Body::from(serde_json::to_vec(&document).unwrap_or_default()));
-        *response.status_mut() = parts.status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(parts.headers);
-        response
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use crate::{
     auth::Principal,
     clock, codes,
     problem::Problem,
-    waiters::{Waiters, Wanted},
+    waiters::{Waiter, Waiters, Wanted},
 };
 use bytes::Bytes;
+use futures::future::join_all;
 use log::{Append, Durability, Log, Offset, Source};
 use schemas::{
     ConsistencyToken, Message, SchemaInfo, Stream,
@@ -53,6 +54,29 @@ pub(crate) enum Wait {
     Decided(Duration),
     /// The same, with the command on record durably before the wait begins.
     Recorded(Duration),
+}
+
+impl Wait {
+    fn time(self) -> Duration {
+        match self {
+            Self::Decided(time) | Self::Recorded(time) => time,
+        }
+    }
+
+    fn durability(self) -> Durability {
+        match self {
+            Self::Decided(time) if !time.is_zero() => Durability::Ordered,
+            Self::Decided(_) | Self::Recorded(_) => Durability::Durable,
+        }
+    }
+}
+
+/// A command on its way.
+struct Sent {
+    context: &'static str,
+    source: Source,
+    waiter: Option<Waiter>,
+    time: Duration,
 }
 
 /// What became of a command.
@@ -109,35 +133,59 @@ impl Submitter {
 
     /// Sends a command and waits as `wait` says.
     pub async fn send(&self, principal: &Principal, order: Order, wait: Wait) -> Result<Outcome, Problem> {
-        let Ok(_permit) = self.in_flight.try_acquire() else {
-            return Err(Problem::new(codes::BUSY, format!("{} commands are in flight already; try again", self.capacity)));
-        };
-        let context = order.schema.context;
-        let (command_id, idempotent) = (order.command_id, order.body_hash.is_some());
+        let Ok(_permit) = self.in_flight.try_acquire() else { return Err(self.full()) };
+        let (append, sent) = self.prepare(principal, order, wait)?;
+        let offsets = self.log.append(vec![append], wait.durability()).await?;
+        self.outcome(sent, offsets.first().copied()).await
+    }
+
+    /// Sends several commands, which go to the log in their order and all or none, and waits for each as `wait` says.
+    pub async fn send_all(
+        &self,
+        principal: &Principal,
+        orders: Vec<Order>,
+        wait: Wait,
+    ) -> Result<Vec<Result<Outcome, Problem>>, Problem> {
+        let count = u32::try_from(orders.len()).unwrap_or(u32::MAX);
+        let Ok(_permit) = self.in_flight.try_acquire_many(count) else { return Err(self.full()) };
+        let prepared = orders.into_iter().map(|order| self.prepare(principal, order, wait));
+        let (appends, sent): (Vec<_>, Vec<_>) = prepared.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let offsets = self.log.append(appends, wait.durability()).await?;
+        let offsets = offsets.into_iter().map(Some).chain(std::iter::repeat(None));
+        Ok(join_all(sent.into_iter().zip(offsets).map(|(sent, offset)| self.outcome(sent, offset))).await)
+    }
+
+    fn full(&self) -> Problem {
+        Problem::new(codes::BUSY, format!("{} commands are in flight at most; try again", self.capacity))
+    }
+
+    /// What goes to the log, and who waits for its result from now on.
+    fn prepare(&self, principal: &Principal, order: Order, wait: Wait) -> Result<(Append, Sent), Problem> {
+        let (context, command_id, idempotent) = (order.schema.context, order.command_id, order.body_hash.is_some());
         let wanted = Wanted { aggregate_id: order.aggregate_id.clone(), body_hash: order.body_hash.clone() };
         let append = self.append(principal, order, idempotent)?;
-        let (durability, time) = match wait {
-            Wait::Decided(time) if !time.is_zero() => (Durability::Ordered, time),
-            Wait::Decided(time) | Wait::Recorded(time) => (Durability::Durable, time),
-        };
-        let waiter = (!time.is_zero()).then(|| self.waiters.register(command_id, wanted));
-        let source = append.source.clone();
-        let offsets = self.log.append(vec![append], durability).await?;
-        let Some(waiter) = waiter else { return Ok(Outcome::Accepted) };
-        let Ok(Some(arrived)) = tokio::time::timeout(time, waiter.arrived()).await else {
-            self.stored(&source, &offsets).await?;
+        let waiter = (!wait.time().is_zero()).then(|| self.waiters.register(command_id, wanted));
+        let sent = Sent { context, source: append.source.clone(), waiter, time: wait.time() };
+        Ok((append, sent))
+    }
+
+    /// What becomes of a command that was appended at `offset`.
+    async fn outcome(&self, sent: Sent, offset: Option<Offset>) -> Result<Outcome, Problem> {
+        let Some(waiter) = sent.waiter else { return Ok(Outcome::Accepted) };
+        let Ok(Some(arrived)) = tokio::time::timeout(sent.time, waiter.arrived()).await else {
+            self.stored(&sent.source, offset).await?;
             return Ok(Outcome::Accepted);
         };
         let result = CommandResult::decode("envelope.CommandResult", &arrived.payload)?;
         let position = u64::try_from(result.position).unwrap_or_default();
-        let token = ConsistencyToken::at(self.timeline, context, arrived.partition, position);
+        let token = ConsistencyToken::at(self.timeline, sent.context, arrived.partition, position);
         Ok(Outcome::Decided(Decision { seq: arrived.seq, result, token }))
     }
 
     /// Makes sure that a command whose result did not come in time is on record: readers see what is stored only.
-    async fn stored(&self, source: &Source, offsets: &[Offset]) -> Result<(), Problem> {
-        let Some(offset) = offsets.first() else { return Ok(()) };
-        if self.log.wait(source, *offset, STORED).await? {
+    async fn stored(&self, source: &Source, offset: Option<Offset>) -> Result<(), Problem> {
+        let Some(offset) = offset else { return Ok(()) };
+        if self.log.wait(source, offset, STORED).await? {
             return Ok(());
         }
         Err(Problem::new(codes::LOG_AWAY, "the command is not on record yet; ask for its status before sending it again"))

@@ -4,6 +4,7 @@
 extern crate swarmlog_gateway as gateway;
 
 mod asyncapi;
+mod batch;
 mod commands;
 mod faults;
 mod hardening;
@@ -12,6 +13,7 @@ mod history;
 mod openapi;
 mod queries;
 mod registry;
+mod state;
 mod telemetry;
 mod workers;
 mod world;

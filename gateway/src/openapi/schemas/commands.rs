@@ -16,6 +16,49 @@ pub(crate) fn accepted() -> Value {
     object(&[("command_id", uuid()), ("aggregate", aggregate()), ("state", state), ("status_url", text())])
 }
 
+/// Several commands.
+pub(crate) fn batch(most: usize) -> Value {
+    let key = json!({ "type": ["string", "null"], "minLength": 1, "maxLength": 255, "description": "Like Idempotency-Key." });
+    let expected = "The sequence number that the aggregate must be at; 0 if it must not exist, -1 if it must.";
+    json!({
+        "type": "array",
+        "maxItems": most,
+        "items": {
+            "type": "object",
+            "required": ["type", "body"],
+            "additionalProperties": false,
+            "properties": {
+                "type": text(),
+                "key": key,
+                "expected_seq": { "type": ["integer", "null"], "minimum": -1, "description": expected },
+                "body": { "type": "object", "description": "As for the command alone." },
+            },
+        },
+        "examples": [[
+            { "type": "work.SubmitJob", "key": "sweep-7/1", "body": { "queue": "train", "kind": "train.wine" } },
+            { "type": "work.CancelJob", "expected_seq": 3, "body": { "job_id": "0197c0de-0000-7000-8000-000000000001" } },
+        ]],
+    })
+}
+
+/// What became of each of several commands.
+pub(crate) fn batch_results() -> Value {
+    let status = || json!({ "type": "integer", "description": "What the command alone would be answered with." });
+    let with_status = |mut schema: Value| {
+        schema["properties"]["status"] = status();
+        schema
+    };
+    let problem = json!({ "$ref": "#/components/schemas/Problem" });
+    let result = json!({ "anyOf": [with_status(decided()), with_status(accepted()), problem] });
+    object(&[("results", json!({ "type": "array", "items": result }))])
+}
+
+/// The state of an aggregate.
+pub(crate) fn state() -> Value {
+    let seq = json!({ "type": "integer", "description": "The last event that is in it." });
+    object(&[("aggregate", aggregate()), ("seq", seq), ("recorded_at", moment()), ("state", json!({ "type": "object" }))])
+}
+
 /// The status of a command.
 pub(crate) fn command_status() -> Value {
     let or_null = |kind: &str| json!({ "type": [kind, "null"] });

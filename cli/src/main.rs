@@ -4,9 +4,9 @@
 //! find by `--server` or by the file `server.json` in the data folder. Data goes to stdout, everything else to stderr.
 
 mod client;
-mod embedded;
 mod failure;
 mod output;
+mod parts;
 mod server_file;
 mod verbs;
 
@@ -52,7 +52,7 @@ pub struct Global {
 #[derive(Subcommand)]
 enum Verb {
     /// Run the whole server in this process
-    Up(verbs::up::Up),
+    Up(Box<verbs::up::Up>),
     /// Lease jobs over HTTP and train real models
     Worker(verbs::worker::Worker),
     /// Put a job into a queue

@@ -19,6 +19,9 @@ use stores::GenerationState;
 /// How old the positions may be that an answer names; older ones are true as well, just smaller.
 const FRESH: Duration = Duration::from_millis(100);
 
+/// How often a wait for the end of a topic looks where the read model stands.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// The contexts that have commands, and so topics.
 pub(crate) fn contexts() -> &'static [&'static str] {
     static CONTEXTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
@@ -51,50 +54,82 @@ pub(crate) async fn settle(
             "the token belongs to another history of the log; drop it and read again",
         ));
     }
-    let mut targets = Vec::new();
+    let deadline = Instant::now() + gateway.limits.query_wait;
+    let (mut targets, mut sources) = (Vec::new(), Vec::new());
     for ((context, partition), position) in &token.positions {
         if !contexts().contains(&context.as_str()) || *partition >= gateway.log.partitions() {
             return Err(Problem::new(codes::INVALID_TOKEN, "the token names a partition that this log does not have"));
         }
         for stream in projection.streams() {
             let topic = stream.topic(context);
-            let position = match stream {
-                Stream::Events => *position,
-                Stream::Commands | Stream::Results => end(gateway, &topic, *partition).await?,
-            };
-            targets.push(Target { topic, partition: *partition, position });
+            match stream {
+                Stream::Events => targets.push(Target { topic, partition: *partition, position: *position }),
+                Stream::Commands | Stream::Results => sources.push(Source { topic: topic.into(), partition: *partition }),
+            }
         }
     }
-    reach(gateway, projection, targets, gateway.limits.query_wait).await
+    reach(gateway, projection, targets, deadline).await?;
+    reach_end(gateway, projection, sources, deadline).await
 }
 
 /// Waits until `projection` has seen every record of its topics that exists now.
 pub(crate) async fn settle_now(gateway: &Gateway, projection: &'static dyn AnyProjection, wait: Duration) -> Result<(), Problem> {
-    let mut targets = Vec::new();
+    let mut sources = Vec::new();
     for context in contexts() {
         for stream in projection.streams() {
-            let topic = stream.topic(context);
-            for partition in 0..gateway.log.partitions() {
-                let position = end(gateway, &topic, partition).await?;
-                targets.push(Target { topic: topic.clone(), partition, position });
-            }
+            let topic: Arc<str> = stream.topic(context).into();
+            sources.extend((0..gateway.log.partitions()).map(|partition| Source { topic: topic.clone(), partition }));
         }
     }
-    reach(gateway, projection, targets, wait).await
+    reach_end(gateway, projection, sources, Instant::now() + wait).await
 }
 
-/// The position of the last record of a topic without positions of its own: its offset and one.
-async fn end(gateway: &Gateway, topic: &str, partition: u32) -> Result<u64, Problem> {
-    Ok(gateway.log.end(&Source { topic: topic.into(), partition }).await?)
+/// Waits until the live generation has read what `sources` hold now.
+async fn reach_end(
+    gateway: &Gateway,
+    projection: &'static dyn AnyProjection,
+    sources: Vec<Source>,
+    deadline: Instant,
+) -> Result<(), Problem> {
+    let mut missing = Vec::with_capacity(sources.len());
+    for source in sources {
+        let end = gateway.log.end(&source).await?;
+        missing.push((source, end));
+    }
+    while !missing.is_empty() {
+        let generations = gateway.store.generations(projection.name()).await?;
+        let live = generations.iter().find(|generation| generation.state == GenerationState::Live);
+        let stands = match live {
+            Some(live) => gateway.store.positions(live.id).await?,
+            None => Default::default(),
+        };
+        let mut left = Vec::new();
+        for (source, end) in missing {
+            let next = stands.get(&(source.topic.to_string(), source.partition)).map_or(0, |(_, next)| *next);
+            if log::unread(&*gateway.log, &source, next, end).await? > 0 {
+                left.push((source, end));
+            }
+        }
+        missing = left;
+        let Some((source, _)) = missing.first() else { break };
+        if Instant::now() >= deadline {
+            let name = projection.name();
+            return Err(Problem::new(
+                codes::NOT_REACHED,
+                format!("{name} has not reached the end of {source} in time; try again"),
+            ));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 async fn reach(
     gateway: &Gateway,
     projection: &'static dyn AnyProjection,
     targets: Vec<Target>,
-    wait: Duration,
+    deadline: Instant,
 ) -> Result<(), Problem> {
-    let deadline = Instant::now() + wait;
     for target in targets.iter().filter(|target| target.position > 0) {
         let left = deadline.saturating_duration_since(Instant::now());
         let reached = gateway.store.reached(projection.name(), &target.topic, target.partition, target.position, left);
@@ -106,12 +141,11 @@ async fn reach(
                 return Err(Problem::new(
                     codes::NOT_REACHED,
                     format!(
-                        "{} has not reached position {} of {}/{} within {} ms; try again",
+                        "{} has not reached position {} of {}/{} in time; try again",
                         projection.name(),
                         target.position,
                         target.topic,
-                        target.partition,
-                        wait.as_millis()
+                        target.partition
                     ),
                 ));
             }

@@ -240,14 +240,20 @@ async fn progress(
     ends: &BTreeMap<(String, u32), u64>,
 ) -> Result<GenerationJson, Problem> {
     let stands = gateway.store.positions(generation.id).await?;
-    let positions: Vec<_> = ends
-        .iter()
-        .map(|((topic, partition), end)| {
-            let (position, next_offset) = stands.get(&(topic.clone(), *partition)).copied().unwrap_or_default();
-            let lag = end.saturating_sub(next_offset);
-            PositionJson { topic: topic.clone(), partition: *partition, position, next_offset, end_offset: *end, lag }
-        })
-        .collect();
+    let mut positions = Vec::with_capacity(ends.len());
+    for ((topic, partition), end) in ends {
+        let (position, next_offset) = stands.get(&(topic.clone(), *partition)).copied().unwrap_or_default();
+        let source = Source { topic: topic.as_str().into(), partition: *partition };
+        let lag = log::unread(&*gateway.log, &source, next_offset, *end).await?;
+        positions.push(PositionJson {
+            topic: topic.clone(),
+            partition: *partition,
+            position,
+            next_offset,
+            end_offset: *end,
+            lag,
+        });
+    }
     Ok(GenerationJson {
         generation: generation.id,
         version: generation.version,

@@ -2,11 +2,10 @@
 
 use crate::{
     Done, Global,
-    embedded::Embedded,
     failure::{Exit, Failure},
+    parts::{Parts, Servers},
     server_file::ServerFile,
 };
-use log::Log;
 use service::Lifecycle;
 use std::{
     fs,
@@ -15,7 +14,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use stores::Store;
 use tokio::net::TcpListener;
 
 /// How long the parts may take to finish what they have in hand.
@@ -33,6 +31,8 @@ pub struct Up {
     /// File to write once the server is ready; it holds the URL
     #[arg(long, env = "SWARMLOG_READY_FILE", value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    servers: Servers,
 }
 
 impl Up {
@@ -49,15 +49,15 @@ impl Up {
         })?;
         let url = format!("http://{}", listener.local_addr()?);
         let metrics = service::telemetry::start_metrics()?;
-        let parts = Embedded::open(&global.data, self.chdb_library).await?;
+        let parts = Parts::open(&global.data, self.servers, self.chdb_library).await?;
         let front = Lifecycle::new();
         let back = front.stage();
         parts.start(&back);
         let config = gateway::Config {
             listener,
             token: token.clone(),
-            log: Arc::clone(&parts.log) as Arc<dyn Log>,
-            store: Arc::clone(&parts.store) as Arc<dyn Store>,
+            log: Arc::clone(&parts.log),
+            store: Arc::clone(&parts.store),
             analytics: parts.analytics.clone(),
             objects: parts.objects.clone(),
             metrics: metrics.clone(),
@@ -85,8 +85,7 @@ impl Up {
         })
         .await;
         upkeep.abort();
-        parts.analytics.close().await?;
-        parts.log.close().await?;
+        parts.close().await?;
         match drained {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failure)) => Err(failure.into()),

@@ -232,7 +232,8 @@ impl Keeper {
         let mut lag = 0;
         for (source, next) in live.sources.iter().zip(live.progress.iter()) {
             let end = within(CALL, "asking for the end of the log", self.context.log.end(source)).await?;
-            lag += end.saturating_sub(next.load(Ordering::Relaxed));
+            let unread = log::unread(&*self.context.log, source, next.load(Ordering::Relaxed), end);
+            lag += within(CALL, "reading what comes next", unread).await?;
         }
         self.context.meters.lag.set(lag as f64);
         Ok(())

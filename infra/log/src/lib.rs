@@ -15,5 +15,6 @@ mod port;
 pub mod sqlite;
 
 pub use port::{
-    Append, Consumed, Consumer, Delivery, Durability, Log, LogError, Offset, Record, Source, Timeline, Transaction, Transactional,
+    Append, Consumed, Consumer, Delivery, Durability, Log, LogError, Offset, Record, Source, Timeline, Transaction,
+    Transactional, unread,
 };

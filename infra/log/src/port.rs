@@ -179,3 +179,13 @@ pub trait Consumer: Send {
     /// Delivers `source` from `from` on.
     fn seek(&mut self, source: &Source, from: Offset);
 }
+
+/// How far `next` is from `end` in offsets, 0 if no record lies between: the last offsets of a Kafka partition may be
+/// the marks of transactions, which no reader ever sees.
+pub async fn unread(log: &dyn Log, source: &Source, next: Offset, end: Offset) -> Result<u64, LogError> {
+    if next >= end {
+        return Ok(0);
+    }
+    let first = log.read(source, next, 1).await?;
+    Ok(first.first().map_or(0, |record| end.saturating_sub(record.offset)))
+}

@@ -1,12 +1,18 @@
 # Every target runs in a fresh clone. The only executable is target/release/swarmlog.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fmt chdb schemas
+.PHONY: help run up down test check bench fmt chdb schemas
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build, start the server, train a sweep of real models, stay up until Ctrl-C
 	@bash infra/run.sh
+
+up: ## Start Kafka, PostgreSQL and S3 in .local, without docker
+	@cargo run --locked --quiet -p swarmlog-local --example local -- up .local
+
+down: ## Stop them; their data stays in .local
+	@cargo run --locked --quiet -p swarmlog-local --example local -- down .local
 
 test: ## Run every test, on the real engines
 	@bash infra/chdb/fetch.sh

@@ -2,13 +2,15 @@
 
 use crate::{
     LocalError,
-    process::{Place, loopback, step},
+    process::{Place, loopback, start_time, step},
 };
 use nix::unistd::Uid;
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Oldest version that the project supports.
@@ -23,10 +25,23 @@ pub fn start(place: &Place, port: u16) -> Result<(), LocalError> {
         init.arg("-D").arg(&data).args(["-U", "swarmlog", "--locale=C.UTF-8", "-E", "UTF8", "--auth=trust"]);
         step("making of the PostgreSQL cluster", &mut init)?;
     }
-    let mut server = unprivileged(&programs.join("postgres"));
-    server.arg("-D").arg(&data).args(["-p", &port.to_string()]);
-    server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200"]);
-    place.start(server, loopback(port))?;
+    // A zombie that nobody waits for looks alive to PostgreSQL.
+    let lock = data.join("postmaster.pid");
+    let holder = fs::read_to_string(&lock).ok().and_then(|text| text.lines().next()?.parse().ok());
+    if holder.is_some_and(|pid: i32| start_time(pid).is_none()) {
+        fs::remove_file(&lock).map_err(LocalError::at(&lock))?;
+    }
+    let server = || {
+        let mut server = unprivileged(&programs.join("postgres"));
+        server.arg("-D").arg(&data).args(["-p", &port.to_string()]);
+        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200"]);
+        server
+    };
+    patiently(
+        || place.start(server(), loopback(port)),
+        // Processes of a server that was killed live a moment longer and hold its memory.
+        || fs::read_to_string(place.log()).is_ok_and(|log| log.contains("pre-existing shared memory")),
+    )?;
     // There is no CREATE DATABASE IF NOT EXISTS; \gexec runs what the SELECT answers, and needs a script.
     let script = data.join("create.sql");
     fs::write(
@@ -36,17 +51,17 @@ pub fn start(place: &Place, port: u16) -> Result<(), LocalError> {
     .map_err(LocalError::at(&script))?;
     let mut create = Command::new(programs.join("psql"));
     create.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "swarmlog", "-d", "postgres", "-q", "-f"]).arg(&script);
-    ready(&mut create)
+    // The server accepts connections a moment before it answers queries.
+    patiently(|| step("making of the database", &mut create), || true)
 }
 
-/// The server accepts connections a moment before it answers queries.
-fn ready(create: &mut Command) -> Result<(), LocalError> {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+/// Tries again for a while where that may help.
+fn patiently(mut attempt: impl FnMut() -> Result<(), LocalError>, may_help: impl Fn() -> bool) -> Result<(), LocalError> {
+    let end = Instant::now() + Duration::from_secs(30);
     loop {
-        match step("making of the database", create) {
-            Err(error) if std::time::Instant::now() > end => return Err(error),
-            Err(_) => std::thread::sleep(std::time::Duration::from_millis(50)),
-            Ok(()) => return Ok(()),
+        match attempt() {
+            Err(_) if Instant::now() < end && may_help() => thread::sleep(Duration::from_millis(50)),
+            outcome => return outcome,
         }
     }
 }

@@ -86,16 +86,16 @@ impl Place {
             if Instant::now() > end {
                 let _ = kill(pid, Signal::SIGKILL);
             }
-            // Reaps it if it is a child of this very process.
-            let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
             thread::sleep(Duration::from_millis(10));
         }
+        // Reaps it if it is a child of this very process.
+        let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
         fs::remove_file(self.pid_file()).map_err(LocalError::at(self.pid_file()))
     }
 }
 
-/// Kills, once this process has ended, every process of `folder` by its pid file, and removes the folder.
-pub fn after_this_process(folder: &Path) -> Result<(), LocalError> {
+/// Kills, once the process `pid` has ended, every process of `folder` by its pid file, and removes the folder.
+pub fn after(pid: u32, folder: &Path) -> Result<(), LocalError> {
     const SCRIPT: &str = r#"
         tail --pid="$1" -f /dev/null
         for file in "$2"/*.pid; do
@@ -103,14 +103,14 @@ pub fn after_this_process(folder: &Path) -> Result<(), LocalError> {
         done
         rm -rf "$2""#;
     let mut watcher = Command::new("sh");
-    watcher.args(["-c", SCRIPT, "sh", &std::process::id().to_string()]).arg(folder).process_group(0);
+    watcher.args(["-c", SCRIPT, "sh", &pid.to_string()]).arg(folder).process_group(0);
     watcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let failed = |error: io::Error| LocalError::Step { step: "start of the watcher".into(), output: error.to_string() };
     watcher.spawn().map(drop).map_err(failed)
 }
 
 /// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), unless all its threads have ended.
-fn start_time(pid: i32) -> Option<String> {
+pub fn start_time(pid: i32) -> Option<String> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     // The first thread may be a zombie while others, and with them the sockets, are still there.
     let is_alive = threads.filter_map(|thread| stat(&thread.ok()?.path())).any(|fields| !["Z", "X"].contains(&&*fields[0]));

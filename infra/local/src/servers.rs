@@ -97,7 +97,12 @@ impl Servers {
 
     /// Kills what runs and removes the folder once this process has ended, however it ends; for tests.
     pub fn end_with_this_process(&self) -> Result<(), LocalError> {
-        process::after_this_process(&self.folder)
+        self.end_with(std::process::id())
+    }
+
+    /// Kills what runs and removes the folder once the process `pid` has ended.
+    pub fn end_with(&self, pid: u32) -> Result<(), LocalError> {
+        process::after(pid, &self.folder)
     }
 
     /// Stops one well.

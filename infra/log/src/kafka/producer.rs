@@ -65,6 +65,7 @@ pub(super) enum Failed {
 /// The producer.
 pub(super) struct Transactor {
     producer: BaseProducer<Deliveries>,
+    pace: Mutex<Pace>,
 }
 
 impl Transactor {
@@ -74,7 +75,7 @@ impl Transactor {
         let limit = Instant::now() + INIT;
         loop {
             match producer.init_transactions(limit.saturating_duration_since(Instant::now())) {
-                Ok(()) => return Ok(Self { producer }),
+                Ok(()) => return Ok(Self { producer, pace: Mutex::default() }),
                 Err(error) if is_fenced(code(&error)) => return Err(LogError::Fenced { name: name.to_owned(), epoch: 0 }),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < limit => {
                     producer.poll(Duration::from_millis(10));
@@ -86,12 +87,22 @@ impl Transactor {
 
     /// Commits and answers the offsets of the messages.
     pub(super) fn commit(&self, work: &mut Work) -> Result<Vec<Offset>, Failed> {
+        let mut pace = self.pace.lock();
+        pace.wait();
+        let start = Instant::now();
+        let outcome = self.transact(work, |filled| pace.filled(filled - start));
+        pace.ended();
+        outcome
+    }
+
+    fn transact(&self, work: &mut Work, filled: impl FnOnce(Instant)) -> Result<Vec<Offset>, Failed> {
         self.producer.context().delivered.lock().clear(work.messages.len());
         let disruptions = self.disruptions();
         self.producer.begin_transaction().map_err(|error| self.judge("begin", &error))?;
         if let Err(failed) = self.fill(work) {
             return Err(self.abort(failed, disruptions));
         }
+        filled(Instant::now());
         match self.producer.commit_transaction(COMMIT) {
             Ok(()) => Ok(self.producer.context().delivered.lock().take()),
             Err(error) if needs_abort(&error) => Err(self.abort(self.judge("commit", &error), disruptions)),
@@ -190,6 +201,47 @@ impl Transactor {
 
     fn disruptions(&self) -> u64 {
         self.producer.context().context.disruptions()
+    }
+}
+
+/// The pause between transactions.
+///
+/// A commit is answered before its markers are written. A transaction that starts earlier than that is sent away by the
+/// broker (`CONCURRENT_TRANSACTIONS`), and librdkafka comes back after a fixed 20 ms; a few milliseconds of patience are
+/// cheaper. The pause grows with every such refusal and shrinks a little without.
+struct Pace {
+    ended: Option<Instant>,
+    pause: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { ended: None, pause: Self::FIRST }
+    }
+}
+
+impl Pace {
+    const FIRST: Duration = Duration::from_millis(2);
+    const MOST: Duration = Duration::from_millis(10);
+    /// What takes so long was sent away.
+    const SENT_AWAY: Duration = Duration::from_millis(20);
+
+    fn wait(&self) {
+        if let Some(ended) = self.ended {
+            thread::sleep(self.pause.saturating_sub(ended.elapsed()));
+        }
+    }
+
+    /// The records were delivered after so long.
+    fn filled(&mut self, took: Duration) {
+        self.pause = match took >= Self::SENT_AWAY {
+            true => (self.pause.mul_f32(1.25) + Duration::from_micros(100)).min(Self::MOST),
+            false => self.pause.mul_f32(0.995),
+        };
+    }
+
+    fn ended(&mut self) {
+        self.ended = Some(Instant::now());
     }
 }
 

@@ -121,15 +121,12 @@ impl Shared {
     /// The time of the last committed record of a source; the least there is if it has none.
     pub(super) async fn last_time(&self, source: &Source) -> Result<i64, LogError> {
         let Bounds { start, end } = self.bounds(source).await?;
-        let mut back = 2;
-        while end > start {
+        let (mut back, mut from) = (2, end);
+        while from > start {
             // At the end there may be records of aborted transactions, and markers.
-            let from = end.saturating_sub(back).max(start);
+            from = end.saturating_sub(back).max(start);
             if let Some(last) = self.read(source, from, usize::MAX).await?.last() {
                 return Ok(last.time);
-            }
-            if from == start {
-                break;
             }
             back *= 8;
         }

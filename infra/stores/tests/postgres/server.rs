@@ -6,6 +6,7 @@
 use local::{Server, Servers};
 use std::{
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         OnceLock,
@@ -23,6 +24,7 @@ rm -rf "$0"
 
 pub struct Postgres {
     servers: Servers,
+    folder: PathBuf,
     keeper: Child,
 }
 
@@ -46,7 +48,7 @@ impl Postgres {
             .unwrap();
         let servers = Servers::open(&folder, || Command::new("false")).unwrap();
         servers.up(&[Server::Postgres]).unwrap();
-        Self { servers, keeper }
+        Self { servers, folder, keeper }
     }
 
     pub fn url(&self) -> String {
@@ -66,7 +68,7 @@ impl Postgres {
         let end = Instant::now() + Duration::from_secs(60);
         // Its other processes take a moment to notice; until then the folder is in use.
         while let Err(error) = self.servers.up(&[Server::Postgres]) {
-            assert!(Instant::now() < end, "{error}");
+            if Instant::now() > end { let log = self.folder.join("postgres.log"); panic!("{error}: {}", std::fs::read_to_string(log).unwrap_or_default()); }
         }
     }
 }

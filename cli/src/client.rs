@@ -65,7 +65,8 @@ impl Client {
             return Ok(answer);
         }
         let text = answer.text().await.unwrap_or_default();
-        let problem = serde_json::from_str(&text).unwrap_or_else(|_| serde_json::json!({ "detail": format!("{status} from {}", self.url) }));
+        let problem = serde_json::from_str(&text)
+            .unwrap_or_else(|_| serde_json::json!({ "detail": format!("{status} from {}", self.url) }));
         Err(Failure::from_problem(status.as_u16(), problem))
     }
 

@@ -85,7 +85,11 @@ fn check_format(data: &Path) -> Done {
         Ok(text) if text.trim() == FORMAT.to_string() => Ok(()),
         Ok(text) => Err(Failure::new(
             Exit::Failed,
-            format!("the data folder {} has format {}, this program knows format {FORMAT}: use the program that wrote it", data.display(), text.trim()),
+            format!(
+                "the data folder {} has format {}, this program knows format {FORMAT}: use the program that wrote it",
+                data.display(),
+                text.trim()
+            ),
         )),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(fs::write(&file, format!("{FORMAT}\n"))?),
         Err(error) => Err(Failure::new(Exit::Failed, format!("cannot read {}: {error}", file.display()))),

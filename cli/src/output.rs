@@ -2,6 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use serde_json::Value;
+use std::io::{self, Write};
 
 /// Forms of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -16,17 +17,32 @@ pub enum Form {
     None,
 }
 
+/// Writes to stdout. Whoever read it and went away, as `head` does, has had enough: the program ends well.
+pub fn print(text: impl std::fmt::Display) {
+    let mut out = io::stdout().lock();
+    if write!(out, "{text}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+fn line(text: impl std::fmt::Display) {
+    print(format_args!("{text}\n"));
+}
+
 /// Prints one object; `text` is what people see of it.
 pub fn object(form: Form, value: &Value, text: impl FnOnce() -> String) {
     match form {
-        Form::Text => println!("{}", text()),
-        Form::Json | Form::Jsonl => println!("{value}"),
+        Form::Text => line(text()),
+        Form::Json | Form::Jsonl => line(value),
         Form::None => {}
     }
 }
 
-/// Prints a list; people see a table of `columns` (heading, and the text of an item).
-pub fn list(form: Form, items: &[Value], columns: &[(&str, fn(&Value) -> String)]) {
+/// A column of a list: its heading, and its text for an item.
+pub type Column<'a> = (&'a str, fn(&Value) -> String);
+
+/// Prints a list; people see a table.
+pub fn list(form: Form, items: &[Value], columns: &[Column]) {
     match form {
         Form::Text => {
             let mut table = Table::new();
@@ -35,10 +51,10 @@ pub fn list(form: Form, items: &[Value], columns: &[(&str, fn(&Value) -> String)
             for item in items {
                 table.add_row(columns.iter().map(|(_, cell)| cell(item)));
             }
-            println!("{}", table.trim_fmt());
+            line(table.trim_fmt());
         }
-        Form::Json => println!("{}", Value::Array(items.to_vec())),
-        Form::Jsonl => items.iter().for_each(|item| println!("{item}")),
+        Form::Json => line(Value::Array(items.to_vec())),
+        Form::Jsonl => items.iter().for_each(line),
         Form::None => {}
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::{GatewayError, codes, problem::Problem};
 use axum::http::{HeaderMap, HeaderValue, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::net::SocketAddr;
 use subtle::ConstantTimeEq;
 
@@ -33,6 +34,9 @@ pub(crate) enum Access {
     Open,
     /// Whoever has a token.
     Caller,
+    /// Whoever has a token, also as the password of HTTP's basic authentication: clients of a schema registry know no
+    /// other. Nothing can be changed by it, because browsers send passwords along on their own.
+    Registry,
     /// Operators.
     Operator,
 }
@@ -63,7 +67,9 @@ impl Guard {
         let principal = match (&self.token, access) {
             (None, _) | (_, Access::Open) => Principal { tenant: "default", role: Role::Operator, actor: "local" },
             (Some(token), _) => {
-                if !bearer(headers).is_some_and(|given| bool::from(given.as_bytes().ct_eq(token.as_bytes()))) {
+                let password = if access == Access::Registry { password(headers) } else { None };
+                let given = bearer(headers).map(str::as_bytes).or(password.as_deref());
+                if !given.is_some_and(|given| bool::from(given.ct_eq(token.as_bytes()))) {
                     return Err(unauthorized(headers));
                 }
                 Principal { tenant: "default", role: Role::Operator, actor: "operator" }
@@ -81,6 +87,14 @@ impl Guard {
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The password of basic authentication; the user's name says nothing here.
+fn password(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let (scheme, pair) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let pair = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(pair.trim()).ok())??;
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    pair.get(colon + 1..).map(<[u8]>::to_vec)
 }
 
 fn unauthorized(headers: &HeaderMap) -> Problem {
@@ -122,6 +136,21 @@ mod tests {
         }
         assert_eq!(guard.admit(&HeaderMap::new(), Access::Caller).unwrap_err().status(), 401);
         assert!(guard.admit(&HeaderMap::new(), Access::Open).is_ok());
+    }
+
+    #[test]
+    fn the_token_is_a_password_for_the_registry_only() {
+        let guard = Guard::new(Some("secret".to_owned()));
+        let basic = |pair: &str| headers(&format!("Basic {}", STANDARD.encode(pair)));
+        for pair in ["user:secret", ":secret"] {
+            assert!(guard.admit(&basic(pair), Access::Registry).is_ok(), "{pair}");
+            assert_eq!(guard.admit(&basic(pair), Access::Caller).unwrap_err().status(), 401, "{pair}");
+        }
+        for pair in ["secret", "secret:", "user:secret:", "user:Secret", ""] {
+            assert_eq!(guard.admit(&basic(pair), Access::Registry).unwrap_err().status(), 401, "{pair}");
+        }
+        assert!(guard.admit(&headers("Bearer secret"), Access::Registry).is_ok());
+        assert_eq!(guard.admit(&HeaderMap::new(), Access::Registry).unwrap_err().status(), 401);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Every request is bounded in size, time and number, and every error is `application/problem+json`. The table of
 //! routes in [`routes`] is the way in; [`submit`] is the way of a command.
 
+mod asyncapi;
 mod auth;
 mod blobs;
 mod call;
@@ -27,6 +28,7 @@ mod openapi;
 mod operator;
 mod problem;
 mod queries;
+mod registry;
 mod render;
 mod results;
 mod routes;
@@ -36,6 +38,7 @@ mod status;
 mod stream;
 mod submit;
 mod telemetry;
+mod topics;
 mod waiters;
 
 pub use auth::check_bind;
@@ -49,7 +52,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
 use results::Listener;
 use routes::Route;
-use schemas::Stream;
 use service::{Lifecycle, Status};
 use std::{sync::Arc, time::Duration};
 use stores::Store;
@@ -89,11 +91,8 @@ pub(crate) struct Gateway {
 pub async fn serve(config: Config) -> Result<(), GatewayError> {
     config.check()?;
     let contexts = consistency::contexts();
-    let mut topics = vec![telemetry::METRIC_TOPIC.to_owned(), telemetry::LOG_TOPIC.to_owned()];
-    for context in contexts {
-        topics.extend([Stream::Commands, Stream::Events, Stream::Results].map(|stream| stream.topic(context)));
-    }
-    let topics: Vec<_> = topics.iter().map(String::as_str).collect();
+    let topics = topics::all();
+    let topics: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
     config.log.create_topics(&topics).await?;
 
     let component = config.lifecycle.health().component("gateway");
@@ -137,6 +136,8 @@ fn table(limits: &Limits) -> Vec<Route> {
     table.extend(sql::routes(limits));
     table.extend(blobs::routes(limits));
     table.extend(operator::routes());
+    table.extend(registry::routes(limits));
+    table.extend(asyncapi::routes());
     table.extend(health::routes());
     let document = openapi::route(&table);
     table.push(document);

@@ -73,6 +73,8 @@ impl Problem {
         }));
         match code.status {
             503 => problem.retry_after(1),
+            // The body was not read to its end, so the connection cannot carry another request.
+            408 | 413 => problem.header(header::CONNECTION, HeaderValue::from_static("close")),
             _ => problem,
         }
     }

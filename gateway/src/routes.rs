@@ -23,6 +23,8 @@ use uuid::Uuid;
 
 /// The answer to a request.
 pub(crate) type Answer = Result<Response<Body>, Problem>;
+/// How an error answer is written, given the path and the trace of its request.
+pub(crate) type ErrorForm = fn(Problem, &str, &str) -> Response<Body>;
 /// What answers a request.
 type Handler = Box<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>;
 
@@ -47,6 +49,7 @@ pub(crate) struct Route {
     pub body: BodyRule,
     /// How it is documented.
     pub operation: Operation,
+    errors: ErrorForm,
     handler: Handler,
 }
 
@@ -59,12 +62,19 @@ impl Route {
     {
         // Routes without a body never read one.
         let body = BodyRule { bytes: 0, time: Duration::ZERO };
-        Self { method, path: path.into(), access, body, operation, handler: Box::new(move |call| Box::pin(handler(call))) }
+        let handler: Handler = Box::new(move |call| Box::pin(handler(call)));
+        Self { method, path: path.into(), access, body, operation, errors: Problem::into_response, handler }
     }
 
     /// Takes a body of so many bytes, within so much time.
     pub fn takes(mut self, bytes: usize, time: Duration) -> Self {
         self.body = BodyRule { bytes, time };
+        self
+    }
+
+    /// Writes its error answers in another form than that of RFC 9457.
+    pub fn errors(mut self, form: ErrorForm) -> Self {
+        self.errors = form;
         self
     }
 }
@@ -110,7 +120,7 @@ async fn handle(gateway: Arc<Gateway>, route: Arc<Route>, measured: Arc<RouteMet
             }
         },
     };
-    let response = answer.unwrap_or_else(|problem| said.error(problem, &route.path));
+    let response = answer.unwrap_or_else(|problem| said.error(problem, &route.path, route.errors));
     measured.answered(response.status(), start.elapsed());
     said.sign(response)
 }
@@ -118,7 +128,7 @@ async fn handle(gateway: Arc<Gateway>, route: Arc<Route>, measured: Arc<RouteMet
 async fn refuse(measured: Arc<RouteMeters>, request: Request, problem: Problem) -> Response<Body> {
     let (parts, _) = request.into_parts();
     let mut said = Said::of(&parts);
-    let response = said.error(problem, "unmatched");
+    let response = said.error(problem, "unmatched", Problem::into_response);
     measured.answered(response.status(), Duration::ZERO);
     said.sign(response)
 }
@@ -143,7 +153,7 @@ impl Said {
     }
 
     /// An error answer; the log says why where the server is to blame.
-    fn error(&mut self, problem: Problem, route: &str) -> Response<Body> {
+    fn error(&mut self, problem: Problem, route: &str, form: ErrorForm) -> Response<Body> {
         let trace_id = self.trace_id.take().unwrap_or_else(|| Uuid::new_v4().simple().to_string());
         let (status, code) = (problem.status().as_u16(), problem.code());
         if status == 500 {
@@ -161,7 +171,7 @@ impl Said {
         if self.request_id.is_none() {
             self.request_id = HeaderValue::from_str(&trace_id).ok();
         }
-        problem.into_response(self.instance.path(), &trace_id)
+        form(problem, self.instance.path(), &trace_id)
     }
 
     fn sign(self, mut response: Response<Body>) -> Response<Body> {

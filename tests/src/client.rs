@@ -39,7 +39,8 @@ impl Client {
 
     /// Any request; an error means that no answer came.
     pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Result<Answer> {
-        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token).timeout(Duration::from_secs(30));
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token).timeout(Duration::from_secs(30));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -87,11 +88,11 @@ pub struct Events {
 }
 
 impl Client {
-    /// Opens a stream, behind `last` if given.
-    pub async fn stream(&self, path: &str, last: Option<&str>) -> Result<Events> {
+    /// Opens a stream.
+    pub async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Result<Events> {
         let mut request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token);
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         Ok(Events { answer: request.send().await?.error_for_status()?, buffer: Vec::new() })
     }

@@ -78,7 +78,13 @@ impl Truth {
         let mut ids = HashSet::new();
         for entry in &self.entries[&Stream::Events] {
             let position = positions.entry((&entry.topic, entry.partition)).or_default();
-            ensure!(entry.position == *position + 1, "{}/{}: position {} follows {position}", entry.topic, entry.partition, entry.position);
+            ensure!(
+                entry.position == *position + 1,
+                "{}/{}: position {} follows {position}",
+                entry.topic,
+                entry.partition,
+                entry.position
+            );
             *position = entry.position;
             let seq = seqs.entry(entry.envelope.key()).or_default();
             ensure!(entry.envelope.seq == *seq + 1, "{}: seq {} follows {seq}", entry.envelope.key(), entry.envelope.seq);
@@ -103,7 +109,8 @@ impl Truth {
 
     async fn compare(&self, projection: &dyn AnyProjection, store: &SqliteStore) -> Result<usize> {
         let streams = projection.streams();
-        let entries: Vec<Entry> = self.entries.iter().filter(|(s, _)| streams.contains(s)).flat_map(|(_, e)| e).cloned().collect();
+        let entries: Vec<Entry> =
+            self.entries.iter().filter(|(s, _)| streams.contains(s)).flat_map(|(_, e)| e).cloned().collect();
         let expected = schemas::spec::fold_all(projection, &entries, BATCH);
         ensure!(expected.parked.is_empty(), "{} records do not fit: {:?}", expected.parked.len(), expected.parked.first());
         let live = store.generations(projection.name()).await?;
@@ -122,7 +129,7 @@ impl Truth {
             limit: i64::MAX as usize,
         };
         let stored: BTreeSet<String> = store.query(&query).await?.iter().map(|row| format!("{row:?}")).collect();
-        let folded: BTreeSet<String> = expected.rows.values().map(|row|  format!("{:?}", &row[1..])).collect();
+        let folded: BTreeSet<String> = expected.rows.values().map(|row| format!("{:?}", &row[1..])).collect();
         if let Some(row) = folded.symmetric_difference(&stored).next() {
             let side = if folded.contains(row) { "is missing or different in the store" } else { "is in the store only" };
             bail!("{} rows folded, {} stored; this one {side}: {row}", folded.len(), stored.len());

@@ -55,7 +55,9 @@ impl World {
         ensure!(self.server.is_none(), "the server runs already");
         let ready = self.data().join("ready");
         let _ = fs::remove_file(&ready);
-        let mut server = self.up(&self.address).arg("--ready-file").arg(&ready).spawn().context("cannot start the server")?;
+        let said = fs::OpenOptions::new().create(true).append(true).open(self.data().join("server.log"))?;
+        let mut command = self.up(&self.address);
+        let mut server = command.arg("--ready-file").arg(&ready).stderr(said).spawn().context("cannot start the server")?;
         let end = Instant::now() + START;
         loop {
             if let Ok(url) = fs::read_to_string(&ready)
@@ -66,14 +68,19 @@ impl World {
                 return Ok(());
             }
             if let Some(status) = server.try_wait()? {
-                bail!("the server ended at its start: {status}");
+                bail!("the server ended at its start: {status}: {}", self.said());
             }
             if Instant::now() > end {
                 server.kill()?;
-                bail!("the server is not ready after {START:?}");
+                bail!("the server is not ready after {START:?}: {}", self.said());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// What the servers of this World said on stderr.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.data().join("server.log")).unwrap_or_default()
     }
 
     /// `kill -9`.
@@ -90,6 +97,19 @@ impl World {
         kill(Pid::from_raw(i32::try_from(server.id())?), Signal::SIGTERM)?;
         let status = tokio::task::spawn_blocking(move || server.wait()).await??;
         Ok(status.success())
+    }
+
+    /// Waits until every read model has reached the end of the log, then ends the server well.
+    pub async fn settle_and_terminate(&mut self) -> Result<()> {
+        let client = self.client();
+        eventually("the read models reach the end of the log", START, || async {
+            let answer = client.get("/v1/projections").await?;
+            let items = answer.body["items"].as_array().context("no read models")?;
+            Ok(items.iter().all(|projection| projection["lag"] == 0))
+        })
+        .await?;
+        ensure!(self.terminate().await?, "SIGTERM does not end the server well: {}", self.said());
+        Ok(())
     }
 
     /// A second server on the folder of this one: its exit status and what it said.
@@ -142,7 +162,11 @@ fn binary() -> PathBuf {
 }
 
 /// Waits for a condition; fails with `what` after `bound`.
-pub async fn eventually<F: Future<Output = Result<bool>>>(what: &str, bound: Duration, mut condition: impl FnMut() -> F) -> Result<()> {
+pub async fn eventually<F: Future<Output = Result<bool>>>(
+    what: &str,
+    bound: Duration,
+    mut condition: impl FnMut() -> F,
+) -> Result<()> {
     let end = Instant::now() + bound;
     loop {
         if condition().await? {

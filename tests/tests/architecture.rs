@@ -20,13 +20,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What the pure rooms may not even name.
-const IMPURE: &[&str] = &["tokio", "rdkafka", "rusqlite", "sqlx", "clickhouse", "axum", "reqwest", "object_store", "rand", "futures"];
+const IMPURE: &[&str] =
+    &["tokio", "rdkafka", "rusqlite", "sqlx", "clickhouse", "axum", "reqwest", "object_store", "rand", "futures"];
 
 #[test]
 fn every_room_depends_only_on_the_rooms_it_may() {
     let mut wrong = Vec::new();
     for (name, (room, dependencies)) in crates() {
-        let allowed = ALLOWED.iter().find(|(r, _)| *r == room).unwrap_or_else(|| panic!("{name} lies in no known room: {room}")).1;
+        let allowed =
+            ALLOWED.iter().find(|(r, _)| *r == room).unwrap_or_else(|| panic!("{name} lies in no known room: {room}")).1;
         for (dependency, its_room, _) in dependencies.iter().filter_map(|d| d.ours()) {
             if !allowed.contains(&its_room.as_str()) {
                 wrong.push(format!("{name} ({room}) must not depend on {dependency} ({its_room})"));
@@ -101,7 +103,8 @@ fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn metadata() -> Value {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).output().unwrap();
+    let output =
+        Command::new(env!("CARGO")).args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }

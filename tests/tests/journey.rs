@@ -23,28 +23,36 @@ async fn a_submitted_job_is_found_by_every_reader() -> Result<()> {
 
     let job = client.call(Method::GET, &format!("/v1/jobs/{id}"), &[("x-consistency-token", &token)], None).await?;
     assert_eq!(job.status, 200, "a job just submitted is never absent to its submitter: {}", job.body);
-    assert_eq!((&job.body["status"], &job.body["config"], &job.body["priority"]), (&json!("queued"), &json!({ "a": [2], "b": 1 }), &json!("urgent")));
+    assert_eq!(
+        (&job.body["status"], &job.body["config"], &job.body["priority"]),
+        (&json!("queued"), &json!({ "a": [2], "b": 1 }), &json!("urgent"))
+    );
     assert_eq!(job.header("etag"), "\"1\"");
 
     let list = client.call(Method::GET, "/v1/jobs?queue=demo&status=queued", &[("x-consistency-token", &token)], None).await?;
     assert_eq!(list.body["items"][0]["job_id"], id.as_str());
 
-    let history = client.call(Method::GET, &format!("/v1/aggregates/job/{id}/history"), &[("x-consistency-token", &token)], None).await?;
+    let history =
+        client.call(Method::GET, &format!("/v1/aggregates/job/{id}/history"), &[("x-consistency-token", &token)], None).await?;
     assert_eq!(history.body["items"][0]["type"], "work.JobSubmitted");
     assert_eq!(history.body["items"][0]["command_id"], submitted.body["command_id"]);
 
     let status = client.get(&format!("/v1/commands/{}", submitted.body["command_id"].as_str().unwrap())).await?;
     assert_eq!((status.status, &status.body["state"]), (200, &json!("done")), "{}", status.body);
 
-    let statement = format!("SELECT count() AS n FROM events WHERE aggregate_id = '{id}' AND JSONExtractString(payload, 'queue') = 'demo'");
+    let statement =
+        format!("SELECT count() AS n FROM events WHERE aggregate_id = '{id}' AND JSONExtractString(payload, 'queue') = 'demo'");
     eventually("the event is in ClickHouse", BOUND, || async { Ok(number(&client.sql(&statement).await?[0]["n"]) == 1) }).await?;
 
-    assert!(world.terminate().await?, "SIGTERM ends the server well");
+    world.settle_and_terminate().await?;
     let (_, verdict) = oracle::check(world.data()).await?;
     assert_eq!((verdict.events, verdict.rows["jobs"], verdict.rows["commands"]), (1, 1, 1));
     let objects = objects::Objects::directory(&world.data().join("objects"))?;
     let archived = objects.list("archive/").await?;
-    assert!(archived.iter().any(|name| name.ends_with("00000000000000000001.avro")), "the drain flushes the archive: {archived:?}");
+    assert!(
+        archived.iter().any(|name| name.ends_with("00000000000000000001.avro")),
+        "the drain flushes the archive: {archived:?}"
+    );
     Ok(())
 }
 
@@ -61,7 +69,7 @@ async fn the_same_key_is_the_same_command_across_a_restart() -> Result<()> {
     assert_eq!((again.status, &again.body), (201, &first.body), "the stored answer is repeated");
     let other = client.command("work.SubmitJob", "once", &json!({ "queue": "other", "kind": "k" })).await?;
     assert_eq!((other.status, &other.body["code"]), (422, &json!("idempotency_key_reused")));
-    assert!(world.terminate().await?);
+    world.settle_and_terminate().await?;
     let (_, verdict) = oracle::check(world.data()).await?;
     assert_eq!(verdict.events, 1);
     Ok(())
@@ -105,7 +113,7 @@ async fn bad_input_is_answered_and_leaves_no_trace() -> Result<()> {
     assert_eq!(stranger.status, 401);
     let stale = client.call(Method::POST, "/v1/commands/work.SubmitJob", &[("if-match", "\"3\"")], Some(&good)).await?;
     assert_eq!(stale.status, 412, "{}", stale.body);
-    assert!(world.terminate().await?);
+    world.settle_and_terminate().await?;
     let (truth, verdict) = oracle::check(world.data()).await?;
     assert_eq!(verdict.events, 0, "nothing was stored");
     assert_eq!(truth.results()?.len(), 2, "only what passed the schema reached the log: the absent job and the wrong seq");
@@ -117,7 +125,10 @@ async fn a_folder_is_served_by_one_server_only() -> Result<()> {
     let world = World::start().await?;
     let (success, said) = world.second_opener().await?;
     assert!(!success);
-    assert!(said.contains("in use") || said.contains("holds") || said.contains("locked"), "the message says who is there: {said}");
+    assert!(
+        said.contains("in use") || said.contains("holds") || said.contains("locked"),
+        "the message says who is there: {said}"
+    );
     Ok(())
 }
 
@@ -140,11 +151,11 @@ async fn a_stream_takes_up_where_the_last_one_ended() -> Result<()> {
     let submitted = client.post("/v1/commands/work.SubmitJob", &json!({ "queue": "q", "kind": "k" })).await?;
     let id = submitted.body["aggregate"]["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/aggregates/job/{id}/stream");
-    let mut stream = client.stream(&path, None).await?;
+    let mut stream = client.stream(&path, &[("x-consistency-token", submitted.header("x-consistency-token"))]).await?;
     assert_eq!(stream.next().await?["type"], "work.JobSubmitted");
     client.post("/v1/commands/work.CancelJob", &json!({ "job_id": id })).await?;
     assert_eq!(stream.next().await?["type"], "work.JobCancelled", "the live event follows the history");
-    let mut resumed = client.stream(&path, Some("1")).await?;
+    let mut resumed = client.stream(&path, &[("last-event-id", "1")]).await?;
     assert_eq!(resumed.next().await?["seq"], 2, "what was seen is not sent again");
     Ok(())
 }

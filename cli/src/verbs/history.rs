@@ -40,7 +40,7 @@ impl History {
                 ("RECORDED AT", |e| output::text(&e["recorded_at"])),
                 ("TYPE", |e| output::text(&e["type"])),
                 ("ACTOR", |e| output::text(&e["actor"])),
-                ("DATA", |e| output::text(&e["data"])),
+                ("DATA", |e| output::text(&e["payload"])),
             ],
         );
         Ok(())

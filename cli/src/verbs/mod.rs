@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub mod history;
+pub mod manual;
 pub mod projections;
 pub mod schemas;
 pub mod sql;

@@ -41,7 +41,15 @@ impl Projections {
 
 async fn list(global: &Global, client: &Client) -> Done {
     let answer = client.get("/v1/projections").await?;
-    let items = answer["items"].as_array().cloned().unwrap_or_default();
+    let mut items = Vec::new();
+    for projection in answer["items"].as_array().into_iter().flatten() {
+        for generation in projection["generations"].as_array().into_iter().flatten() {
+            let mut item = generation.clone();
+            item["name"] = projection["name"].clone();
+            item["parked"] = projection["parked"].clone();
+            items.push(item);
+        }
+    }
     output::list(
         global.output,
         &items,
@@ -50,6 +58,7 @@ async fn list(global: &Global, client: &Client) -> Done {
             ("VERSION", |p| output::text(&p["version"])),
             ("GENERATION", |p| output::text(&p["generation"])),
             ("STATE", |p| output::text(&p["state"])),
+            ("RECORDS", |p| output::text(&p["records_done"])),
             ("LAG", |p| output::text(&p["lag"])),
             ("PARKED", |p| output::text(&p["parked"])),
             ("NOTE", |p| output::text(&p["note"])),
@@ -69,10 +78,13 @@ async fn rebuild(global: &Global, client: &Client, name: &str) -> Done {
         let status = client.get(&format!("/v1/projections/{name}")).await?;
         let found = status["generations"].as_array().and_then(|all| all.iter().find(|g| g["generation"] == generation)).cloned();
         let Some(found) = found else {
-            return Err(Failure::new(Exit::Failed, format!("generation {generation} of {name} is gone: see the log of the server")));
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("generation {generation} of {name} is gone: see the log of the server"),
+            ));
         };
-        bar.set_length(found["total"].as_u64().unwrap_or_default());
-        bar.set_position(found["done"].as_u64().unwrap_or_default());
+        bar.set_length(found["records_total"].as_u64().unwrap_or_default());
+        bar.set_position(found["records_done"].as_u64().unwrap_or_default());
         if found["state"] == "live" {
             bar.finish_and_clear();
             finished(global, name, &found, started.elapsed());
@@ -84,7 +96,7 @@ async fn rebuild(global: &Global, client: &Client, name: &str) -> Done {
 
 fn finished(global: &Global, name: &str, generation: &Value, took: Duration) {
     output::object(global.output, generation, || {
-        let records = generation["done"].as_u64().unwrap_or_default();
+        let records = generation["records_done"].as_u64().unwrap_or_default();
         let seconds = took.as_secs_f64();
         format!(
             "{name} rebuilt as generation {}: {records} records in {seconds:.1} s ({:.0}/s), {}",

@@ -29,7 +29,10 @@ impl Schemas {
     pub fn run(self, _: &Global) -> Done {
         let Action::Check { folder } = self.action;
         let report = gate::check(&folder.join("avro"), &folder.join("registry.lock"))?;
-        let unlocked = report.unlocked.iter().map(|new| format!("{} version {} is not locked: run `make schemas`", new.subject, new.version));
+        let unlocked = report
+            .unlocked
+            .iter()
+            .map(|new| format!("{} version {} is not locked: run `make schemas`", new.subject, new.version));
         let problems: Vec<String> = report.problems.iter().map(ToString::to_string).chain(unlocked).collect();
         if problems.is_empty() {
             println!("{} schemas, all locked and readable by this program", report.schemas.len());

@@ -1,6 +1,6 @@
 //! `swarmlog sql`: a question to ClickHouse.
 
-use crate::{Done, Global, client::Client, output::Form};
+use crate::{Done, Global, client::Client, output, output::Form};
 use reqwest::{Method, header};
 use serde_json::json;
 
@@ -23,7 +23,7 @@ impl Sql {
         };
         let text = ask(&Client::new(global)?, &self.statement, accept).await?;
         if global.output != Form::None {
-            print!("{text}");
+            output::print(text);
         }
         Ok(())
     }
@@ -31,6 +31,7 @@ impl Sql {
 
 /// The answer to a statement in the form that `accept` names.
 pub async fn ask(client: &Client, statement: &str, accept: &str) -> Done<String> {
-    let request = client.request(Method::POST, "/v1/analytics/sql").header(header::ACCEPT, accept).json(&json!({ "sql": statement }));
+    let request =
+        client.request(Method::POST, "/v1/analytics/sql").header(header::ACCEPT, accept).json(&json!({ "sql": statement }));
     Ok(client.send(request).await?.text().await?)
 }

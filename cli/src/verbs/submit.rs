@@ -13,30 +13,30 @@ use serde_json::{Value, json};
 #[derive(clap::Args)]
 pub struct Submit {
     /// Queue
-    #[arg(long, default_value = "demo")]
+    #[arg(long, env = "SWARMLOG_QUEUE", default_value = "demo")]
     queue: String,
     /// What the worker has to do
-    #[arg(long, default_value = "train.wine")]
+    #[arg(long, env = "SWARMLOG_KIND", default_value = "train.wine")]
     kind: String,
     /// normal, urgent or critical
-    #[arg(long)]
+    #[arg(long, env = "SWARMLOG_PRIORITY")]
     priority: Option<String>,
     /// Settings for the worker, a JSON object
-    #[arg(long, value_name = "JSON", default_value = "{}")]
+    #[arg(long, env = "SWARMLOG_CONFIG", value_name = "JSON", default_value = "{}")]
     config: String,
     /// Identity of the job, a UUID [default: made from the command]
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, env = "SWARMLOG_JOB_ID", value_name = "UUID")]
     job_id: Option<String>,
     /// Idempotency-Key: the same key again means the same command
-    #[arg(long)]
+    #[arg(long, env = "SWARMLOG_KEY")]
     key: Option<String>,
 }
 
 impl Submit {
     /// Submits and prints the answer.
     pub async fn run(self, global: &Global) -> Done {
-        let config: Value =
-            serde_json::from_str(&self.config).map_err(|error| Failure::new(Exit::Usage, format!("--config is not JSON: {error}")))?;
+        let config: Value = serde_json::from_str(&self.config)
+            .map_err(|error| Failure::new(Exit::Usage, format!("--config is not JSON: {error}")))?;
         let mut body = json!({ "queue": self.queue, "kind": self.kind, "config": config });
         if let Some(priority) = self.priority {
             body["priority"] = priority.into();

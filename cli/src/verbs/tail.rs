@@ -53,7 +53,9 @@ async fn follow(global: &Global, answer: reqwest::Response, last: &mut Option<St
                     && let Ok(event) = serde_json::from_str::<Value>(data.trim())
                 {
                     let text = |key: &str| output::text(&event[key]);
-                    output::object(global.output, &event, || format!("{:>4} {} {} {}", text("seq"), text("recorded_at"), text("type"), text("data")));
+                    output::object(global.output, &event, || {
+                        format!("{:>4} {} {} {}", text("seq"), text("recorded_at"), text("type"), text("payload"))
+                    });
                 }
             }
         }

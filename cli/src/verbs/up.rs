@@ -42,7 +42,10 @@ impl Up {
         let token = global.token.clone().filter(|token| !token.is_empty());
         gateway::check_bind(self.listen, token.as_deref()).map_err(|e| Failure::new(Exit::Usage, e))?;
         let listener = TcpListener::bind(self.listen).await.map_err(|error| {
-            Failure::new(Exit::Failed, format!("cannot listen on {}: {error}; name another address with --listen ADDR:PORT", self.listen))
+            Failure::new(
+                Exit::Failed,
+                format!("cannot listen on {}: {error}; name another address with --listen ADDR:PORT", self.listen),
+            )
         })?;
         let url = format!("http://{}", listener.local_addr()?);
         let metrics = service::telemetry::start_metrics()?;
@@ -68,7 +71,10 @@ impl Up {
                 metrics.run_upkeep();
             }
         });
-        let ready = tokio::spawn(announce(front.clone(), Announcement { url, token, data: global.data.clone(), ready_file: self.ready_file, started }));
+        let ready = tokio::spawn(announce(
+            front.clone(),
+            Announcement { url, token, data: global.data.clone(), ready_file: self.ready_file, started },
+        ));
         front.run_until_signal().await?;
         eprintln!("stopping: finishing what is in hand");
         ServerFile::remove(&global.data);
@@ -84,7 +90,10 @@ impl Up {
         match drained {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failure)) => Err(failure.into()),
-            Err(_) => Err(Failure::new(Exit::Failed, format!("not everything was finished within {} s; nothing acknowledged is lost", DRAIN.as_secs()))),
+            Err(_) => Err(Failure::new(
+                Exit::Failed,
+                format!("not everything was finished within {} s; nothing acknowledged is lost", DRAIN.as_secs()),
+            )),
         }
     }
 }

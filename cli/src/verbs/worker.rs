@@ -16,7 +16,7 @@ const LEASE: Duration = Duration::from_secs(10);
 #[derive(clap::Args)]
 pub struct Worker {
     /// Queue to lease from
-    #[arg(long, env = "SWARMLOG_WORKER_QUEUE", default_value = "demo")]
+    #[arg(long, env = "SWARMLOG_QUEUE", default_value = "demo")]
     queue: String,
     /// Name of this worker [default: worker-<pid>]
     #[arg(long, env = "SWARMLOG_WORKER_NAME")]
@@ -45,7 +45,10 @@ impl Worker {
             worker::WorkerError::Unauthorized { .. } => Failure::new(Exit::Auth, error),
             other => Failure::from(other),
         })?;
-        eprintln!("{} completed, {} failed, {} lost, {} given back", summary.completed, summary.failed, summary.lost, summary.handed_back);
+        eprintln!(
+            "{} completed, {} failed, {} lost, {} given back",
+            summary.completed, summary.failed, summary.lost, summary.handed_back
+        );
         Ok(())
     }
 }

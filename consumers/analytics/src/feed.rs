@@ -20,10 +20,12 @@ use tokio_util::sync::CancellationToken;
 const MAX_RECORDS: usize = 50_000;
 /// The most bytes of a batch, encoded.
 const MAX_BYTES: usize = 16 << 20;
-/// How many records are read at a time.
+/// The most records that are read at a time.
 const READ: usize = 10_000;
+/// How many are read first: nobody knows their size yet.
+const FIRST_READ: usize = 64;
 /// The least time between two inserts of a feed that keeps up: each makes a part that the store has to merge.
-const LIVE: Duration = Duration::from_millis(200);
+const LIVE: Duration = Duration::from_millis(500);
 /// How long an idle feed waits before it looks itself.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -156,7 +158,9 @@ impl Feed {
         let mut records: Vec<Record> = Vec::new();
         let (mut next, mut bytes) = (from, 0);
         while records.len() < MAX_RECORDS && bytes < MAX_BYTES {
-            match self.log.read(&self.place.source, next, READ.min(MAX_RECORDS - records.len())).await {
+            let average = bytes.checked_div(records.len()).map_or(MAX_BYTES / FIRST_READ, |average| average.max(1));
+            let most = ((MAX_BYTES - bytes) / average + 1).min(READ).min(MAX_RECORDS - records.len());
+            match self.log.read(&self.place.source, next, most).await {
                 Ok(read) => {
                     let Some(last) = read.last() else { return Ok((records, false)) };
                     next = last.offset + 1;

@@ -14,6 +14,7 @@ mod events;
 mod feed;
 mod insert;
 mod meters;
+mod payload;
 mod points;
 mod reader;
 mod resume;

@@ -70,15 +70,16 @@ async fn child(folder: &Path) {
     let log = world::log(&folder.join("log"), PARTITIONS).await;
     let analytics = world::analytics(&folder.join("analytics"));
     let feeding = tokio::spawn(run(log.clone(), analytics, Lifecycle::new()));
+    // Room for the feed on two cores.
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..WAVES {
+        pace.tick().await;
         for partition in 0..PARTITIONS {
             let source = source("work.events", partition);
             let end = log.end(&source).await.unwrap();
             append_events(&*log, &source, end + 1, end + WAVE).await;
         }
         println!("wave");
-        // Room for the feed on two cores.
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     feeding.await.unwrap().unwrap();
 }

@@ -60,8 +60,11 @@ pub(crate) fn document<'a>(rows: impl Iterator<Item = &'a Route>) -> Value {
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "paths": paths,
         "components": {
-            "schemas": { "Problem": problem() },
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+            "schemas": { "Problem": problem(), "RegistryError": schemas::registry_error() },
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer" },
+                "basic": { "type": "http", "scheme": "basic", "description": "The token is the password, the name is anything." },
+            },
         },
     })
 }

@@ -13,6 +13,7 @@ pub(crate) struct Operation {
     body: Map<String, Value>,
     answers: Vec<(u16, &'static str, &'static str, Value)>,
     problems: &'static [u16],
+    errors: (&'static str, &'static str),
 }
 
 impl Operation {
@@ -26,6 +27,7 @@ impl Operation {
             body: Map::new(),
             answers: Vec::new(),
             problems: &[],
+            errors: ("application/problem+json", "Problem"),
         }
     }
 
@@ -62,6 +64,12 @@ impl Operation {
         self
     }
 
+    /// Errors have this content type and the shape of this component.
+    pub fn errors(mut self, content_type: &'static str, component: &'static str) -> Self {
+        self.errors = (content_type, component);
+        self
+    }
+
     /// The operation object of OpenAPI.
     pub fn document(&self, path: &str, access: Access) -> Value {
         let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
@@ -74,7 +82,11 @@ impl Operation {
             "summary": self.summary,
             "parameters": in_path.chain(self.parameters.iter().cloned()).collect::<Vec<_>>(),
             "responses": self.responses(),
-            "security": if access == Access::Open { json!([]) } else { json!([{ "bearer": [] }]) },
+            "security": match access {
+                Access::Open => json!([]),
+                Access::Caller | Access::Operator => json!([{ "bearer": [] }]),
+                Access::Registry => json!([{ "bearer": [] }, { "basic": [] }]),
+            },
         });
         if !self.body.is_empty() {
             operation["requestBody"] = json!({ "required": true, "content": self.body });
@@ -83,7 +95,8 @@ impl Operation {
     }
 
     fn responses(&self) -> Value {
-        let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
+        let (content_type, component) = self.errors;
+        let problem = json!({ content_type: { "schema": { "$ref": format!("#/components/schemas/{component}") } } });
         let mut responses = Map::new();
         for (status, description, content_type, schema) in &self.answers {
             let response =

@@ -3,6 +3,7 @@
 
 extern crate swarmlog_gateway as gateway;
 
+mod asyncapi;
 mod commands;
 mod faults;
 mod hardening;
@@ -10,6 +11,7 @@ mod health;
 mod history;
 mod openapi;
 mod queries;
+mod registry;
 mod telemetry;
 mod workers;
 mod world;

@@ -27,11 +27,17 @@ use hyper_util::rt::TokioExecutor;
 use request::Parameters;
 use std::sync::Arc;
 
+/// Settings that make one block of every insert, however many rows it has: a block is stored whole or not at all, and
+/// a deduplication token names one.
+const ONE_BLOCK: [(&str, &str); 3] =
+    [("max_insert_block_size", "100000000"), ("min_insert_block_size_rows", "100000000"), ("min_insert_block_size_bytes", "0")];
+
 /// A client whose requests go to the engine.
 pub(crate) fn client(sessions: Arc<Sessions>) -> Client {
     let connector = connector::InProcess::new(router(sessions));
     let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(8).build(connector);
-    Client::with_http_client(http).with_url("http://in-process/").with_compression(Compression::None)
+    let client = Client::with_http_client(http).with_url("http://in-process/").with_compression(Compression::None);
+    ONE_BLOCK.into_iter().fold(client, |client, (name, value)| client.with_setting(name, value))
 }
 
 fn router(sessions: Arc<Sessions>) -> Router {

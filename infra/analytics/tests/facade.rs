@@ -93,12 +93,13 @@ fn one_insert_is_one_block() {
             a: u64,
         }
         let mut insert = client.insert::<A>("block").await.unwrap();
-        for a in 0..200_000 {
+        // More than the engine would put into a block by itself.
+        for a in 0..1_200_000 {
             insert.write(&A { a }).await.unwrap();
         }
         insert.end().await.unwrap();
         let parts = client.query("SELECT rows FROM system.parts WHERE table = 'block' AND active").fetch_all::<u64>().await;
-        assert_eq!(parts.unwrap(), [200_000]);
+        assert_eq!(parts.unwrap(), [1_200_000]);
     });
 }
 

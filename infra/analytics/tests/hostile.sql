@@ -152,3 +152,5 @@ SELECT position FROM events QUALIFY row_number() OVER (PARTITION BY type ORDER B
 (SELECT 1) UNION ALL (SELECT 2)
 SELECT tuple(1, 'a').1, map('k', 1)['k'], [1, 2, 3][-1], (1, 2) = (1, 2), NULL, true, -1.5e3
 SELECT a.aggregate_id FROM events a ASOF JOIN run_metrics m ON a.aggregate_id = m.job_id AND a.recorded_at >= m.recorded_at LIMIT 1
+SELECT tenant, context, topic, partition, position, timeline, event_id, type, aggregate_type, aggregate_id, seq, command_id, causation_id, correlation_id, actor, occurred_at, recorded_at, schema_id, payload FROM events LIMIT 1
+SELECT tenant, source, job_id, name, step, value, at, recorded_at, topic, partition, offset, row, timeline, batch_id FROM run_metrics LIMIT 1

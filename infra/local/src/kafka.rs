@@ -75,6 +75,8 @@ fn settings(data: &Path, port: u16, controller: u16) -> String {
          transaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\n\
          transaction.state.log.num.partitions=4\n\
+         broker.heartbeat.interval.ms=500\n\
+         broker.session.timeout.ms=3000\n\
          group.initial.rebalance.delay.ms=0\n\
          group.min.session.timeout.ms=1000\n",
         data.join("logs").display()

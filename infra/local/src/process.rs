@@ -94,12 +94,35 @@ impl Place {
     }
 }
 
-/// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), unless it is a zombie.
+/// Kills, once this process has ended, every process of `folder` by its pid file, and removes the folder.
+pub fn after_this_process(folder: &Path) -> Result<(), LocalError> {
+    const SCRIPT: &str = r#"
+        tail --pid="$1" -f /dev/null
+        for file in "$2"/*.pid; do
+            read -r pid started < "$file" && [ "$(cut -d' ' -f22 "/proc/$pid/stat")" = "$started" ] && kill -KILL "$pid"
+        done
+        rm -rf "$2""#;
+    let mut watcher = Command::new("sh");
+    watcher.args(["-c", SCRIPT, "sh", &std::process::id().to_string()]).arg(folder).process_group(0);
+    watcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let failed = |error: io::Error| LocalError::Step { step: "start of the watcher".into(), output: error.to_string() };
+    watcher.spawn().map(drop).map_err(failed)
+}
+
+/// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), unless all its threads have ended.
 fn start_time(pid: i32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    (fields.next()? != "Z").then_some(())?;
-    fields.nth(18).map(str::to_owned)
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    // The first thread may be a zombie while others, and with them the sockets, are still there.
+    let is_alive = threads.filter_map(|thread| stat(&thread.ok()?.path())).any(|fields| !["Z", "X"].contains(&&*fields[0]));
+    let fields = stat(Path::new(&format!("/proc/{pid}")))?;
+    is_alive.then(|| fields.into_iter().nth(19))?
+}
+
+/// The fields of a stat file from the state on, which is the third.
+fn stat(folder: &Path) -> Option<Vec<String>> {
+    let text = fs::read_to_string(folder.join("stat")).ok()?;
+    let fields: Vec<String> = text.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect();
+    (!fields.is_empty()).then_some(fields)
 }
 
 /// Runs a step to its end; a failure carries the end of what it printed.

@@ -95,6 +95,11 @@ impl Servers {
         Server::ALL.iter().try_for_each(|server| self.stop(*server))
     }
 
+    /// Kills what runs and removes the folder once this process has ended, however it ends; for tests.
+    pub fn end_with_this_process(&self) -> Result<(), LocalError> {
+        process::after_this_process(&self.folder)
+    }
+
     /// Stops one well.
     pub fn stop(&self, server: Server) -> Result<(), LocalError> {
         // SIGINT is PostgreSQL's fast shutdown; the others take it as the wish to end.

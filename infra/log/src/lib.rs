@@ -4,10 +4,12 @@
 //! append to several partitions and move their consumed offsets in one transaction, all or nothing; readers see only
 //! what was committed. The port knows bytes only: what an envelope or payload means is `schemas`' business.
 //!
-//! Implementations: [`sqlite`] (embedded). The suite in `conformance` (feature of that name) says what each promises.
+//! Implementations: [`sqlite`] (embedded) and [`kafka`] (servers). The suite in `conformance` (feature of that name) says
+//! what each promises.
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod kafka;
 mod meters;
 mod port;
 pub mod sqlite;

@@ -1,4 +1,4 @@
-//! The metrics of the embedded log: their names, units and handles.
+//! The metrics of the log: their names, units and handles.
 //!
 //! Handles are made when the log is opened and are bound to the recorder of that moment: install it before.
 
@@ -6,6 +6,7 @@ use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, descri
 use std::sync::Arc;
 
 const COMMIT_SECONDS: &str = "swarmlog_log_commit_seconds";
+const FENCED_TOTAL: &str = "swarmlog_log_fenced_total";
 const GROUP_RECORDS: &str = "swarmlog_log_group_records";
 const QUEUE_DEPTH: &str = "swarmlog_log_queue_depth";
 const RECORDS_TOTAL: &str = "swarmlog_log_records_total";
@@ -32,6 +33,12 @@ impl Meters {
             queue_depth: gauge!(QUEUE_DEPTH),
         }
     }
+}
+
+/// Counts the commits that were refused because a newer owner has the name.
+pub(crate) fn fenced(name: &str) {
+    describe_counter!(FENCED_TOTAL, Unit::Count, "commits refused to owners that were replaced");
+    counter!(FENCED_TOTAL, "name" => name.to_owned()).increment(1);
 }
 
 /// Counts the committed records of a topic.

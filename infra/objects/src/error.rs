@@ -1,5 +1,6 @@
 //! What can go wrong, named for what the caller does next.
 
+use crate::s3::Refused;
 use std::io::ErrorKind;
 
 /// Why an object could not be stored or read.
@@ -19,6 +20,9 @@ pub enum ObjectError {
 impl ObjectError {
     /// Sorts an error that `operation` on `name` met.
     pub(crate) fn of(operation: &str, name: &str, error: &object_store::Error) -> Self {
+        if let Some(refused) = cause::<Refused>(error) {
+            return Self::Fatal(format!("cannot {operation} {name:?}: {refused}; check endpoint, bucket, region and keys"));
+        }
         let message = format!("cannot {operation} {name:?}: {}", causes(error));
         match error {
             object_store::Error::InvalidPath { .. } => Self::Invalid(message),
@@ -63,10 +67,15 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 fn io_kind(error: &dyn std::error::Error) -> Option<ErrorKind> {
+    cause::<std::io::Error>(error).map(std::io::Error::kind)
+}
+
+/// What of this type caused the error.
+fn cause<E: std::error::Error + 'static>(error: &dyn std::error::Error) -> Option<&E> {
     let mut next = error.source();
     while let Some(cause) = next {
-        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
         }
         next = cause.source();
     }

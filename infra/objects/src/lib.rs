@@ -9,8 +9,10 @@
 pub mod conformance;
 mod error;
 mod name;
+mod s3;
 mod store;
 
 pub use error::ObjectError;
 pub use name::{MAX_NAME_BYTES, MAX_SEGMENT_BYTES};
+pub use s3::S3Config;
 pub use store::{Objects, Put};

@@ -154,6 +154,18 @@ fn a_schema_that_cannot_be_generated_says_where_and_what_to_do() {
 }
 
 #[test]
+fn a_schema_whose_names_double_with_every_step_is_refused_before_it_is_written_out() {
+    let record = |n: usize, ty: Value| json!({"type": "record", "name": format!("R{n}"), "doc": "R.", "fields": [field("a", ty.clone()), field("b", ty)]});
+    let doubling = |steps: usize| {
+        let mut fields = vec![field("r0", record(0, json!("long")))];
+        fields.extend((1..steps).map(|n| field(&format!("r{n}"), record(n, json!(format!("R{}", n - 1))))));
+        Value::Array(fields)
+    };
+    passes(&[doubling(8)]);
+    refused(&[doubling(40)], "more than 4096 types");
+}
+
+#[test]
 fn a_type_that_two_schemas_define_is_the_same_in_both() {
     let room = Room::new();
     room.write(&event(json!([field("level", level(&["low"], Some("low")))])));
@@ -204,4 +216,16 @@ fn a_locked_schema_does_not_vanish_and_a_broken_file_is_named() {
     fs::remove_file(file).unwrap();
     let said = room.check().problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(said, ["work.Thing: its file is gone, but records of it may lie on the log; put it back"]);
+}
+
+#[test]
+fn a_command_with_a_secret_is_refused_as_long_as_nobody_hashes_it() {
+    let room = Room::new();
+    let mut command = event(json!([with(field("password", json!("string")), "secret", json!(true))]));
+    room.write(&command);
+    assert!(room.check().problems.is_empty(), "an event may carry what was hashed");
+    command["kind"] = "command".into();
+    room.write(&command);
+    let said: Vec<String> = room.check().problems.iter().map(ToString::to_string).collect();
+    assert!(said.iter().any(|problem| problem.contains("password") && problem.contains("secret")), "{said:?}");
 }

@@ -1,6 +1,6 @@
 //! The leaderboard of a sweep, by SQL on ClickHouse.
 
-use crate::{Done, client::Client, verbs::sql};
+use crate::{Done, client::Client, output, verbs::sql};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,14 @@ pub async fn print(client: &Client, queue: &str, expected: usize, wait: Duration
     let end = Instant::now() + wait;
     loop {
         let answer: Value = serde_json::from_str(&sql::ask(client, &count(queue), "application/json").await?)?;
-        let arrived = answer["data"][0]["n"].as_u64().or_else(|| answer["data"][0]["n"].as_str()?.parse().ok()).unwrap_or_default();
+        let arrived =
+            answer["data"][0]["n"].as_u64().or_else(|| answer["data"][0]["n"].as_str()?.parse().ok()).unwrap_or_default();
         if arrived >= expected as u64 || Instant::now() > end {
             break;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    print!("{}", sql::ask(client, &leaderboard(queue), "text/plain").await?);
+    output::print(sql::ask(client, &leaderboard(queue), "text/plain").await?);
     Ok(())
 }
 

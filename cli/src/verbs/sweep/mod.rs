@@ -20,13 +20,13 @@ use std::time::Duration;
 #[derive(clap::Args)]
 pub struct Sweep {
     /// Name of the sweep; its queue is sweep-NAME
-    #[arg(long, default_value = "first")]
+    #[arg(long, env = "SWARMLOG_SWEEP", default_value = "first")]
     name: String,
     /// How many trials
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, env = "SWARMLOG_SWEEP_JOBS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     jobs: u32,
     /// How many worker processes
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, env = "SWARMLOG_SWEEP_WORKERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: u32,
 }
 
@@ -41,7 +41,10 @@ impl Sweep {
             let answer = super::submit::submit(&client, &body, Some(&format!("{queue}-{trial}"))).await?;
             fresh += u32::from(answer["seq"] == 1);
         }
-        eprintln!("sweep {}: {fresh} of {} jobs submitted to the queue {queue} (a repeat submits none twice)", self.name, self.jobs);
+        eprintln!(
+            "sweep {}: {fresh} of {} jobs submitted to the queue {queue} (a repeat submits none twice)",
+            self.name, self.jobs
+        );
         let jobs = tokio::select! {
             jobs = progress::watch(&client, &queue, self.jobs, Crew::new(&client, &queue, self.workers)) => jobs?,
             signal = tokio::signal::ctrl_c() => {

@@ -22,7 +22,8 @@ pub async fn watch(client: &Client, queue: &str, count: u32, mut crew: Crew) -> 
             }
             Err(failure) => return Err(failure),
         };
-        let ended = jobs.iter().filter(|job| matches!(job["status"].as_str(), Some("completed" | "failed" | "cancelled"))).count();
+        let ended =
+            jobs.iter().filter(|job| matches!(job["status"].as_str(), Some("completed" | "failed" | "cancelled"))).count();
         display.show(&jobs, ended);
         if ended >= count as usize {
             display.clear();
@@ -77,7 +78,12 @@ impl Display {
             });
             bar.set_length(job["total_steps"].as_u64().unwrap_or_default());
             bar.set_position(job["step"].as_u64().unwrap_or_default());
-            bar.set_message(format!("trial {} on {}, attempt {}", job["config"]["trial"], output::text(&job["worker"]), job["attempts"]));
+            bar.set_message(format!(
+                "trial {} on {}, attempt {}",
+                job["config"]["trial"],
+                output::text(&job["worker"]),
+                job["attempts"]
+            ));
         }
     }
 

@@ -2,10 +2,12 @@
 
 mod commands;
 mod operations;
+mod registry;
 mod workers;
 
 pub(crate) use commands::*;
 pub(crate) use operations::*;
+pub(crate) use registry::*;
 pub(crate) use workers::*;
 
 use schemas::row::{Column, Kind};
@@ -75,7 +77,11 @@ pub(crate) fn items(item: Value) -> Value {
 }
 
 fn texts() -> Value {
-    json!({ "type": "array", "items": text() })
+    items_of(text())
+}
+
+fn items_of(item: Value) -> Value {
+    json!({ "type": "array", "items": item })
 }
 
 /// An object all of whose properties are always there.

@@ -1,8 +1,8 @@
 //! The embedded log: one SQLite file, one process, the guarantees of the port.
 //!
-//! A single thread ([`writer`]) changes the file; what waits in its [`queue`] is committed together with one fsync.
-//! Live consumers are served from the [`tail`] of each partition in memory, older records by a few [`readers`].
-//! [`groups`] share partitions among the consumers of this process. It does not replicate, compact or expire anything,
+//! A single thread (`writer`) changes the file; what waits in its `queue` is committed together with one fsync.
+//! Live consumers are served from the `tail` of each partition in memory, older records by a few `readers`.
+//! `groups` share partitions among the consumers of this process. It does not replicate, compact or expire anything,
 //! and a second process cannot open it.
 
 mod checkpoint;

@@ -169,8 +169,8 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Everything that waits, once there is reason to work on it. Called by the writer thread only. To take all is
-    /// what keeps offsets dense: no offset that was given away stays behind in the queue.
+    /// Everything that waits, in the order in which it came, once there is reason to work on it. Called by the writer
+    /// thread only.
     pub(super) fn take(&self) -> Taken {
         let mut state = self.state.lock();
         loop {

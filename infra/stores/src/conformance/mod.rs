@@ -91,6 +91,7 @@ macro_rules! conformance_suite {
             a_wait_follows_a_switch,
             five_thousand_rows_in_one_write,
             twenty_thousand_rows_in_one_write,
+            a_question_that_no_index_helps_is_answered,
             writers_of_different_generations_do_not_disturb_each_other,
             of_two_writers_of_one_source_one_is_stale,
         }

@@ -1,7 +1,8 @@
 //! Large writes, and many writers.
 
 use super::{Fixture, sample::*};
-use crate::{StoreError, Write};
+use crate::{Direction, Filter, Operator, StoreError, Write};
+use schemas::row::Value;
 use std::sync::Arc;
 
 async fn rows_in_one_write(fixture: impl Fixture, count: i64) {
@@ -35,6 +36,20 @@ pub async fn five_thousand_rows_in_one_write(fixture: impl Fixture) {
 /// A batch of a rebuild.
 pub async fn twenty_thousand_rows_in_one_write(fixture: impl Fixture) {
     rows_in_one_write(fixture, 20_000).await;
+}
+
+/// However long it takes, the answer comes, and the runtime does not stand still for it.
+pub async fn a_question_that_no_index_helps_is_answered(fixture: impl Fixture) {
+    let store = fixture.store();
+    let made = live::<Sample>(&*store).await;
+    let rows = (0..20_000).map(|n| Sample { weight: n as f64, ..Sample::new(format!("{n:05}"), n) });
+    store.write(write(&made, 0, 1, rows)).await.unwrap();
+    let filter = |operator, weight| Filter { column: "weight", operator, value: Value::F64(weight) };
+    let last = query::<Sample>(vec![filter(Operator::Above, 19_998.0)], &[], 5);
+    assert_eq!(ids(&*store, &last).await, ["19999"]);
+    let sorted = query::<Sample>(vec![filter(Operator::AtMost, 15_000.0)], &[("weight", Direction::Descending)], 2);
+    assert_eq!(ids(&*store, &sorted).await, ["15000", "14999"]);
+    assert!(ids(&*store, &query::<Sample>(vec![filter(Operator::Equal, 0.5)], &[], 5)).await.is_empty());
 }
 
 /// Each has its rows and its position in the end.

@@ -1,6 +1,6 @@
 //! From the JSON of a type to the [model](crate::model).
 
-use super::{Parser, is_snake};
+use super::{Parser, WRITTEN_OUT, is_snake};
 use crate::{
     attributes,
     model::{Enum, Form, Limits, Type},
@@ -11,9 +11,12 @@ impl Parser {
     /// The type of a field.
     pub(super) fn ty(&mut self, place: &str, json: &Value) -> Type {
         self.depth += 1;
+        self.types = self.types.saturating_add(1);
         let ty = if self.depth > 16 {
             self.say(place, "types are nested more than 16 deep");
             Type::Boolean
+        } else if self.types > WRITTEN_OUT {
+            self.too_many(place)
         } else {
             match json {
                 Value::String(name) => self.plain(place, name, None),
@@ -23,6 +26,17 @@ impl Parser {
         };
         self.depth -= 1;
         ty
+    }
+
+    fn too_many(&mut self, place: &str) -> Type {
+        if !self.full {
+            self.full = true;
+            self.say(
+                place,
+                format!("with every name written out there are more than {WRITTEN_OUT} types; write a smaller schema"),
+            );
+        }
+        Type::Boolean
     }
 
     fn union(&mut self, place: &str, branches: &[Value]) -> Type {
@@ -38,16 +52,17 @@ impl Parser {
     }
 
     fn composed(&mut self, place: &str, json: &Value) -> Type {
+        let before = self.types;
         match json["type"].as_str().unwrap_or_default() {
             "record" => {
                 self.unknown(place, json, attributes::RECORD);
                 let record = Type::Record(self.record(place, json));
-                self.remember(place, json, record)
+                self.remember(place, json, record, before)
             }
             "enum" => {
                 self.unknown(place, json, attributes::ENUM);
                 let symbols = Type::Enum(self.symbols(place, json));
-                self.remember(place, json, symbols)
+                self.remember(place, json, symbols, before)
             }
             "fixed" => {
                 self.unknown(place, json, attributes::FIXED);
@@ -55,7 +70,7 @@ impl Parser {
                     self.say(place, "a fixed has the size 16 and the logicalType \"uuid\"; use bytes or string for the rest");
                 }
                 let namespace = json["namespace"].as_str().unwrap_or(&self.context);
-                self.named.insert(format!("{namespace}.{}", json["name"].as_str().unwrap_or_default()), Type::Uuid);
+                self.named.insert(format!("{namespace}.{}", json["name"].as_str().unwrap_or_default()), (Type::Uuid, 1));
                 Type::Uuid
             }
             "array" => {
@@ -86,16 +101,23 @@ impl Parser {
             ("string", Some("json")) => Type::Text(Form::Json),
             (_, None) => {
                 let full = if name.contains('.') { name.to_owned() } else { format!("{}.{name}", self.context) };
-                self.named.get(&full).cloned().unwrap_or_else(|| {
-                    self.say(
-                        place,
-                        format!(
-                            "the type {name:?} is unknown: there are boolean, int, long, double, string, bytes, record, enum, array, \
-                             fixed uuid, and types defined earlier in the same file"
-                        ),
-                    );
-                    Type::Boolean
-                })
+                match self.named.get(&full) {
+                    Some((ty, types)) if self.types.saturating_add(*types) <= WRITTEN_OUT => {
+                        self.types += types;
+                        ty.clone()
+                    }
+                    Some(_) => self.too_many(place),
+                    None => {
+                        self.say(
+                            place,
+                            format!(
+                                "the type {name:?} is unknown: there are boolean, int, long, double, string, bytes, record, enum, array, \
+                                 fixed uuid, and types defined earlier in the same file"
+                            ),
+                        );
+                        Type::Boolean
+                    }
+                }
             }
             (_, Some(logical)) => {
                 self.say(
@@ -123,12 +145,12 @@ impl Parser {
     }
 
     /// Types live in the module of their context, so they have its namespace.
-    fn remember(&mut self, place: &str, json: &Value, ty: Type) -> Type {
+    fn remember(&mut self, place: &str, json: &Value, ty: Type, before: usize) -> Type {
         if json.get("namespace").is_some_and(|namespace| *namespace != self.context.as_str()) {
             self.say(place, "a type has the namespace of its schema; leave the attribute away");
         }
         let name = format!("{}.{}", self.context, json["name"].as_str().unwrap_or_default());
-        if self.named.insert(name, ty.clone()).is_some() {
+        if self.named.insert(name, (ty.clone(), self.types.saturating_sub(before))).is_some() {
             self.say(place, "the type is defined twice; the second time its name is enough");
         }
         ty

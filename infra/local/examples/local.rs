@@ -1,13 +1,8 @@
 //! `make up`, `make down`, and the S3 server that they start.
-//!
-//! The S3 server is `s3s` over a folder (`s3s-fs`). That file system checks for `If-None-Match: *` and then writes; here a
-//! lock around the two makes put-if-absent atomic, as S3 itself promises.
 
 use anyhow::{Context, Result, bail};
 use std::{env, path::Path, process::Command};
 use swarmlog_local::{Server, Servers};
-
-mod s3_server;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -15,7 +10,7 @@ fn main() -> Result<()> {
     match arguments[..] {
         ["up", folder] => up(Path::new(folder)),
         ["down", folder] => Ok(Servers::open(Path::new(folder), myself)?.down()?),
-        ["s3", root, port, access_key, secret_key] => s3_server::serve(root, port.parse()?, access_key, secret_key),
+        ["s3", root, port, access_key, secret_key] => s3(Path::new(root), port.parse()?, access_key, secret_key),
         _ => bail!("usage: local up|down FOLDER"),
     }
 }
@@ -31,6 +26,12 @@ fn up(folder: &Path) -> Result<()> {
         addresses.kafka, addresses.postgres, addresses.s3, addresses.credentials.bucket
     );
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn s3(root: &Path, port: u16, access_key: &str, secret_key: &str) -> Result<()> {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    Ok(local_s3::serve(root, listener, access_key, secret_key).await?)
 }
 
 fn myself() -> Command {

@@ -1,0 +1,52 @@
+//! What librdkafka tells about its own state.
+
+use rdkafka::{ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Counts what happened to the connections of one client.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    disruptions: AtomicU64,
+    away: AtomicBool,
+}
+
+impl Context {
+    /// Grows with every broken connection.
+    pub(super) fn disruptions(&self) -> u64 {
+        self.disruptions.load(Ordering::Acquire)
+    }
+
+    /// Whether no broker could be reached lately.
+    pub(super) fn is_away(&self) -> bool {
+        self.away.load(Ordering::Acquire)
+    }
+
+    /// A broker answered.
+    pub(super) fn back(&self) {
+        self.away.store(false, Ordering::Release);
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, topic: &str, line: &str) {
+        match level {
+            // Settings of producers are given to consumers, too, and the other way round.
+            _ if topic == "CONFWARN" => tracing::debug!(target: "librdkafka", "{topic}: {line}"),
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(target: "librdkafka", "{topic}: {line}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", "{topic}: {line}"),
+            _ => tracing::debug!(target: "librdkafka", "{topic}: {line}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.disruptions.fetch_add(1, Ordering::AcqRel);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.away.store(true, Ordering::Release);
+        }
+        tracing::debug!(target: "librdkafka", "{error}: {reason}");
+    }
+}
+
+impl ConsumerContext for Context {}

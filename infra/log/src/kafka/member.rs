@@ -1,0 +1,325 @@
+//! A member of a consumer group.
+//!
+//! A partition is fetched only after its seek: librdkafka is assigned what was sought, each from where it goes on, so
+//! nothing comes too early and nothing twice. A revocation is answered when the consumer is asked for what comes after
+//! it: until then the partitions are still this member's, and its last transaction can end. The waits are wake-ups of the
+//! library, not threads; dropping the future of a delivery loses nothing.
+
+use super::{
+    client::retire,
+    context::Context,
+    error,
+    shared::{Shared, far},
+    wire,
+};
+use crate::{Consumer, Delivery, LogError, Offset, Record, Source};
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientContext, Message, Offset as Place, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError,
+    types::RDKafkaRespErr,
+};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+
+/// Events of the library may hide that more waits behind them, so waits are no longer than this.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// A delivery holds one record or about so many bytes.
+const MOST_BYTES: usize = 8 << 20;
+
+/// The member, as transactions see it.
+pub(super) struct Joined {
+    pub consumer: BaseConsumer<Rebalances>,
+    owned: Mutex<Vec<Source>>,
+}
+
+impl Joined {
+    /// Whether a partition is this member's, as far as is known here.
+    pub(super) fn owns(&self, source: &Source) -> bool {
+        // The library knows of a loss before the consumer is asked for the news.
+        !self.consumer.assignment_lost() && self.owned.lock().contains(source)
+    }
+
+    /// Whether it was dropped.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.consumer.context().leaving.load(Ordering::Acquire)
+    }
+}
+
+/// The consumer of the port.
+pub(super) struct Member {
+    shared: Arc<Shared>,
+    joined: Arc<Joined>,
+    ready: Arc<Notify>,
+    topics: Vec<(Arc<str>, Arc<str>)>,
+    owned: Vec<Owned>,
+    /// Whether librdkafka must be told anew what to fetch.
+    moved: bool,
+    /// Whether the last revocation is not answered yet.
+    owes: bool,
+    /// A record that did not belong to the delivery before.
+    ahead: Option<(usize, Record)>,
+}
+
+struct Owned {
+    source: Source,
+    topic: Arc<str>,
+    /// What comes next; nothing comes before a seek.
+    next: Option<Offset>,
+    /// Whether `next` may lie before the start of the partition.
+    sought: bool,
+}
+
+impl Member {
+    pub(super) fn join(shared: Arc<Shared>, group: &str, topics: &[&str]) -> Result<Self, LogError> {
+        let mut consumer = shared.clients.member(group, Rebalances::default())?;
+        let ready = Arc::new(Notify::new());
+        let wake = ready.clone();
+        consumer.set_nonempty_callback(move || wake.notify_one());
+        let topics: Vec<(Arc<str>, Arc<str>)> = topics
+            .iter()
+            .map(|topic| {
+                let topic: Arc<str> = (*topic).into();
+                (shared.topics.name(&topic), topic)
+            })
+            .collect();
+        let names: Vec<&str> = topics.iter().map(|(full, _)| &**full).collect();
+        consumer.subscribe(&names).map_err(|error| error::refused(&format!("group {group} cannot be joined"), &error))?;
+        let joined = Arc::new(Joined { consumer, owned: Mutex::default() });
+        shared.groups.join(group, &joined);
+        Ok(Self { shared, joined, ready, topics, owned: Vec::new(), moved: false, owes: false, ahead: None })
+    }
+
+    async fn deliver(&mut self, max: usize, wait: Duration) -> Result<Delivery, LogError> {
+        let end = far(wait);
+        loop {
+            if let Some(change) = self.change()? {
+                return Ok(change);
+            }
+            self.place().await?;
+            if let Some(records) = self.pull(max.max(1))? {
+                return Ok(records);
+            }
+            if self.joined.consumer.context().has_changed() {
+                continue;
+            }
+            let until = end.min(Instant::now() + LOOK_AGAIN);
+            if timeout_at(until, self.ready.notified()).await.is_err() && Instant::now() >= end {
+                return Ok(Delivery::Idle);
+            }
+        }
+    }
+
+    /// What changed in the assignment.
+    fn change(&mut self) -> Result<Option<Delivery>, LogError> {
+        if std::mem::take(&mut self.owes) {
+            self.told(self.joined.consumer.unassign())?;
+        }
+        while let Some(change) = self.joined.consumer.context().take() {
+            match change {
+                Change::Assigned(places) => {
+                    let owned = places.into_iter().filter_map(|(full, partition)| self.own(&full, partition));
+                    let owned: Vec<Owned> = owned.collect();
+                    let sources: Vec<Source> = owned.iter().map(|owned| owned.source.clone()).collect();
+                    self.owned.extend(owned);
+                    self.publish();
+                    if !sources.is_empty() {
+                        return Ok(Some(Delivery::Assigned(sources)));
+                    }
+                }
+                Change::Revoked => {
+                    let sources: Vec<Source> = self.owned.drain(..).map(|owned| owned.source).collect();
+                    (self.ahead, self.moved) = (None, false);
+                    if sources.is_empty() {
+                        self.told(self.joined.consumer.unassign())?;
+                    } else {
+                        self.owes = true;
+                        return Ok(Some(Delivery::Revoked(sources)));
+                    }
+                }
+            }
+        }
+        if self.owned.len() != self.joined.owned.lock().len() {
+            self.publish();
+        }
+        Ok(None)
+    }
+
+    /// Tells librdkafka what to fetch, if a seek changed it.
+    async fn place(&mut self) -> Result<(), LogError> {
+        if !self.moved {
+            return Ok(());
+        }
+        for at in 0..self.owned.len() {
+            let Some(Owned { source, next: Some(next), sought: true, .. }) = self.owned.get(at) else { continue };
+            let (source, next) = (source.clone(), *next);
+            let start = self.shared.bounds(&source).await?.start;
+            if let Some(owned) = self.owned.get_mut(at) {
+                (owned.next, owned.sought) = (Some(next.max(start)), false);
+            }
+        }
+        let mut places = TopicPartitionList::with_capacity(self.owned.len());
+        for Owned { source, topic, next, .. } in &self.owned {
+            let Some(next) = next else { continue };
+            let place = Place::Offset(wire::raw(*next));
+            self.told(places.add_partition_offset(topic, source.partition.cast_signed(), place))?;
+        }
+        self.told(self.joined.consumer.assign(&places))?;
+        (self.ahead, self.moved) = (None, false);
+        Ok(())
+    }
+
+    /// Records of one partition that have arrived.
+    fn pull(&mut self, max: usize) -> Result<Option<Delivery>, LogError> {
+        let (mut records, mut bytes, mut place, mut empty) = (Vec::new(), 0, None, 0);
+        if let Some((at, record)) = self.ahead.take() {
+            (bytes, place) = (size(&record), Some(at));
+            records.push(record);
+        }
+        while records.len() < max && bytes < MOST_BYTES && empty < 2 && !self.joined.consumer.context().has_changed() {
+            let message = match self.joined.consumer.poll(Duration::ZERO) {
+                None => {
+                    empty += 1;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    error::consuming(&error)?;
+                    continue;
+                }
+                Some(Ok(message)) => message,
+            };
+            empty = 0;
+            let Some(at) = self.find(message.topic(), message.partition(), place) else { continue };
+            let record = wire::record(&message);
+            if place.is_some_and(|place| place != at) {
+                self.ahead = Some((at, record));
+                break;
+            }
+            (bytes, place) = (bytes + size(&record), Some(at));
+            records.push(record);
+        }
+        let (Some(owned), Some(last)) = (place.and_then(|at| self.owned.get_mut(at)), records.last()) else { return Ok(None) };
+        owned.next = Some(last.offset + 1);
+        Ok(Some(Delivery::Records(owned.source.clone(), records)))
+    }
+
+    /// Where the owned partition is that a message is of; `near` is the likely place.
+    fn find(&self, topic: &str, partition: i32, near: Option<usize>) -> Option<usize> {
+        let is =
+            |owned: &Owned| owned.source.partition.cast_signed() == partition && *owned.topic == *topic && owned.next.is_some();
+        near.filter(|at| self.owned.get(*at).is_some_and(is)).or_else(|| self.owned.iter().position(is))
+    }
+
+    fn own(&self, full: &str, partition: i32) -> Option<Owned> {
+        let (full, topic) = self.topics.iter().find(|(name, _)| **name == *full)?;
+        let source = Source { topic: topic.clone(), partition: partition.cast_unsigned() };
+        Some(Owned { source, topic: full.clone(), next: None, sought: false })
+    }
+
+    /// Shows transactions what is owned.
+    fn publish(&self) {
+        *self.joined.owned.lock() = self.owned.iter().map(|owned| owned.source.clone()).collect();
+    }
+
+    fn told(&self, outcome: rdkafka::error::KafkaResult<()>) -> Result<(), LogError> {
+        outcome.map_err(|error| error::refused("member of a group", &error))
+    }
+}
+
+impl Consumer for Member {
+    fn next(&mut self, max: usize, wait: Duration) -> BoxFuture<'_, Result<Delivery, LogError>> {
+        Box::pin(self.deliver(max, wait))
+    }
+
+    fn seek(&mut self, source: &Source, from: Offset) {
+        // A seek that comes after its partition was revoked has nothing to move.
+        if let Some(owned) = self.owned.iter_mut().find(|owned| owned.source == *source) {
+            (owned.next, owned.sought) = (Some(from), true);
+            self.moved = true;
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.joined.consumer.context().leaving.store(true, Ordering::Release);
+        if self.owes {
+            // If it fails, the group finds out by the end of the session.
+            let _ = self.joined.consumer.unassign();
+        }
+        retire(self.joined.clone());
+    }
+}
+
+fn size(record: &Record) -> usize {
+    record.key.len() + record.envelope.len() + record.payload.len()
+}
+
+enum Change {
+    /// Full names and partitions.
+    Assigned(Vec<(String, i32)>),
+    Revoked,
+}
+
+/// Notes what the group decides.
+#[derive(Default)]
+pub(super) struct Rebalances {
+    context: Context,
+    changes: Mutex<VecDeque<Change>>,
+    leaving: AtomicBool,
+}
+
+impl Rebalances {
+    fn take(&self) -> Option<Change> {
+        self.changes.lock().pop_front()
+    }
+
+    fn has_changed(&self) -> bool {
+        !self.changes.lock().is_empty()
+    }
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, topic: &str, line: &str) {
+        self.context.log(level, topic, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, places: &mut TopicPartitionList) {
+        let is_assignment = matches!(event, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
+        // An assignment is answered at once, with nothing to fetch yet; a revocation when its news was taken.
+        let answered = match (is_assignment, self.leaving.load(Ordering::Acquire)) {
+            (true, _) => consumer.assign(&TopicPartitionList::new()),
+            (false, true) => consumer.unassign(),
+            (false, false) => Ok(()),
+        };
+        if let Err(error) = answered {
+            tracing::warn!("a change of the group could not be answered: {error}");
+        }
+        let change = if is_assignment {
+            let places = places.elements().iter().map(|place| (place.topic().to_owned(), place.partition())).collect();
+            Change::Assigned(places)
+        } else {
+            Change::Revoked
+        };
+        self.changes.lock().push_back(change);
+    }
+}

@@ -86,10 +86,11 @@ impl Place {
             if Instant::now() > end {
                 let _ = kill(pid, Signal::SIGKILL);
             }
-            // Reaps it if it is a child of this very process.
-            let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
             thread::sleep(Duration::from_millis(10));
         }
+        // If it is a child of this very process, it keeps its number until it is reaped, and what is started next in its
+        // folder takes it for alive.
+        let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
         fs::remove_file(self.pid_file()).map_err(LocalError::at(self.pid_file()))
     }
 }

@@ -88,7 +88,8 @@ impl Place {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        // Reaps it if it is a child of this very process.
+        // If it is a child of this very process, it keeps its number until it is reaped, and what is started next in its
+        // folder takes it for alive.
         let _ = nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG));
         fs::remove_file(self.pid_file()).map_err(LocalError::at(self.pid_file()))
     }

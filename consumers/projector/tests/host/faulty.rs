@@ -1,4 +1,4 @@
-//! The embedded log and store with errors put in between. Everything that is not told to fail is passed on.
+//! The log and the store with errors put in between. Everything that is not told to fail is passed on.
 
 use futures::future::BoxFuture;
 use log::{Append, Consumer, Durability, Log, LogError, Offset, Record, Source, Timeline, Transactional, sqlite::SqliteLog};
@@ -6,12 +6,12 @@ use schemas::row::{Table, Value};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use stores::{Answer, Generation, ParkedRecord, Query, Scan, SqliteStore, Store, StoreError, Write};
+use stores::{Answer, Generation, ParkedRecord, Query, Scan, Store, StoreError, Write};
 
 /// What becomes of a write.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,14 +25,14 @@ pub enum Fault {
 }
 
 pub struct FaultyStore {
-    inner: SqliteStore,
+    inner: Arc<dyn Store>,
     writes: Mutex<VecDeque<Fault>>,
     /// Stored offsets are answered as 0.
     pub forgets_offsets: AtomicBool,
 }
 
 impl FaultyStore {
-    pub fn new(inner: SqliteStore) -> Self {
+    pub fn new(inner: Arc<dyn Store>) -> Self {
         Self { inner, writes: Mutex::default(), forgets_offsets: AtomicBool::new(false) }
     }
 

@@ -5,4 +5,5 @@
 mod faults;
 mod faulty;
 mod journeys;
+mod store;
 mod world;

@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use stores::{Generation, GenerationState, Scan, SqliteStore, Store, row_hash};
+use stores::{Generation, GenerationState, Scan, Store, row_hash};
 use swarmlog_projector::{ProjectorError, run};
 use tokio::task::JoinHandle;
 
@@ -42,7 +42,7 @@ impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = FaultyLog::new(open_log(dir.path()));
-        let store = FaultyStore::new(SqliteStore::open(&dir.path().join("store")).unwrap());
+        let store = FaultyStore::new(crate::store::open(dir.path()).await);
         log.create_topics(&["work.commands", "work.events", "work.results"]).await.unwrap();
         Self { log: Arc::new(log), store: Arc::new(store), _dir: dir }
     }

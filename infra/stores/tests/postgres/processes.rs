@@ -27,7 +27,7 @@ async fn a_switch_is_seen_by_every_process_at_once() {
         filters: vec![],
         order: vec![("value", Direction::Descending)],
         after: None,
-        limit: 10,
+        limit: 100,
     };
     for version in 2..12_u32 {
         let next = here.create(&Counter::TABLE, version).await.unwrap();

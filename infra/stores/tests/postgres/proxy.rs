@@ -72,7 +72,8 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, armed: Arc<AtomicU8
                 }
                 server.write_all(bytes).await?;
                 if cut == Cut::After as u8 {
-                    server.read(&mut answered).await?;
+                    // Something is answered, so it is done.
+                    server.readable().await?;
                 }
                 if cut != 0 {
                     return Ok(());

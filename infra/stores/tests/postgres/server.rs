@@ -1,12 +1,8 @@
-//! PostgreSQL servers of a test binary: one that all tests share, and one for a test that stops its own.
-//!
-//! A small shell outlives the tests, waits for the end of its input, which comes however they end, stops the server
-//! and removes its folder.
+//! PostgreSQL servers of a test binary: one that all tests share, and one for a test that kills its own.
 
 use local::{Server, Servers};
 use std::{
-    os::unix::process::CommandExt,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -15,16 +11,7 @@ use std::{
 };
 use swarmlog_stores::PostgresConfig;
 
-const KEEPER: &str = r#"
-read -r _
-read -r pid _ < "$0/postgres.pid" && kill -INT "$pid" && while kill -0 "$pid" 2> /dev/null; do sleep 0.05; done
-rm -rf "$0"
-"#;
-
-pub struct Postgres {
-    servers: Servers,
-    keeper: Child,
-}
+pub struct Postgres(Servers);
 
 /// The server of this binary.
 pub fn shared() -> &'static Postgres {
@@ -35,22 +22,14 @@ pub fn shared() -> &'static Postgres {
 impl Postgres {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
-        let keeper = Command::new("sh")
-            .args(["-c", KEEPER])
-            .arg(&folder)
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
         let servers = Servers::open(&folder, || Command::new("false")).unwrap();
+        servers.end_with_this_process().unwrap();
         servers.up(&[Server::Postgres]).unwrap();
-        Self { servers, keeper }
+        Self(servers)
     }
 
     pub fn url(&self) -> String {
-        self.servers.addresses().postgres.clone()
+        self.0.addresses().postgres.clone()
     }
 
     /// A store that nobody else has, with few connections.
@@ -62,18 +41,11 @@ impl Postgres {
 
     /// Kills the server in the middle of whatever it does, and starts it again.
     pub fn crash(&self) {
-        self.servers.kill(Server::Postgres).unwrap();
+        self.0.kill(Server::Postgres).unwrap();
         let end = Instant::now() + Duration::from_secs(60);
         // Its other processes take a moment to notice; until then the folder is in use.
-        while let Err(error) = self.servers.up(&[Server::Postgres]) {
+        while let Err(error) = self.0.up(&[Server::Postgres]) {
             assert!(Instant::now() < end, "{error}");
         }
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
     }
 }

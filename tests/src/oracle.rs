@@ -1,14 +1,22 @@
 //! The oracle: reads the log of a stopped server, checks what must hold of it, folds every read model anew, and compares.
 
 use anyhow::{Context, Result, bail, ensure};
-use log::{Log, Source, sqlite::SqliteLog};
+use log::{
+    Log, Source,
+    kafka::{KafkaConfig, KafkaLog},
+    sqlite::SqliteLog,
+};
 use schemas::{AnyProjection, Entry, SCHEMAS, SchemaKind, Stream, envelope::Envelope};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
     sync::Arc,
 };
-use stores::{GenerationState, Query, Store, sqlite::SqliteStore};
+use stores::{
+    GenerationState, Query, Store,
+    postgres::{PostgresConfig, PostgresStore},
+    sqlite::SqliteStore,
+};
 use uuid::Uuid;
 
 /// Records read at once.
@@ -31,21 +39,32 @@ pub struct Verdict {
 
 /// Checks the data folder of a stopped server; an error says what is wrong.
 pub async fn check(data: &Path) -> Result<(Truth, Verdict)> {
-    let truth = Truth::read(data).await?;
+    let log = SqliteLog::open_default(data)?;
+    let checked = compare(&log, &SqliteStore::open(data)?).await;
+    log.close().await?;
+    checked
+}
+
+/// The same for servers.
+pub async fn check_servers(addresses: &local::Addresses) -> Result<(Truth, Verdict)> {
+    let log = KafkaLog::connect(KafkaConfig::new(&addresses.kafka)).await?;
+    compare(&log, &PostgresStore::connect(PostgresConfig::new(&addresses.postgres)).await?).await
+}
+
+async fn compare(log: &dyn Log, store: &dyn Store) -> Result<(Truth, Verdict)> {
+    let truth = Truth::read(log).await?;
     truth.events_are_dense_and_contiguous()?;
     truth.no_command_was_decided_twice()?;
-    let store = SqliteStore::open(data)?;
     let mut verdict = Verdict { events: truth.entries[&Stream::Events].len(), rows: BTreeMap::new() };
     for projection in projections::all() {
-        let rows = truth.compare(*projection, &store).await.with_context(|| format!("read model {}", projection.name()))?;
+        let rows = truth.compare(*projection, store).await.with_context(|| format!("read model {}", projection.name()))?;
         verdict.rows.insert(projection.name(), rows);
     }
     Ok((truth, verdict))
 }
 
 impl Truth {
-    async fn read(data: &Path) -> Result<Self> {
-        let log = SqliteLog::open_default(data)?;
+    async fn read(log: &dyn Log) -> Result<Self> {
         let contexts: BTreeSet<&str> = SCHEMAS.iter().filter(|s| s.kind == SchemaKind::Command).map(|s| s.context).collect();
         let mut entries = BTreeMap::new();
         for stream in [Stream::Commands, Stream::Events, Stream::Results] {
@@ -53,12 +72,11 @@ impl Truth {
             for context in &contexts {
                 let topic: Arc<str> = stream.topic(context).into();
                 for partition in 0..log.partitions() {
-                    read_partition(&log, Source { topic: Arc::clone(&topic), partition }, stream, &mut all).await?;
+                    read_partition(log, Source { topic: Arc::clone(&topic), partition }, stream, &mut all).await?;
                 }
             }
             entries.insert(stream, all);
         }
-        log.close().await?;
         Ok(Self { entries })
     }
 
@@ -107,7 +125,7 @@ impl Truth {
         Ok(())
     }
 
-    async fn compare(&self, projection: &dyn AnyProjection, store: &SqliteStore) -> Result<usize> {
+    async fn compare(&self, projection: &dyn AnyProjection, store: &dyn Store) -> Result<usize> {
         let streams = projection.streams();
         let entries: Vec<Entry> =
             self.entries.iter().filter(|(s, _)| streams.contains(s)).flat_map(|(_, e)| e).cloned().collect();
@@ -138,7 +156,7 @@ impl Truth {
     }
 }
 
-async fn read_partition(log: &SqliteLog, source: Source, stream: Stream, out: &mut Vec<Entry>) -> Result<()> {
+async fn read_partition(log: &dyn Log, source: Source, stream: Stream, out: &mut Vec<Entry>) -> Result<()> {
     let mut from = 0;
     loop {
         let records = log.read(&source, from, BATCH).await?;

@@ -2,6 +2,7 @@
 
 use crate::Client;
 use anyhow::{Context, Result, bail, ensure};
+use local::{Server, Servers};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -25,14 +26,35 @@ pub struct World {
     data: TempDir,
     server: Option<Child>,
     address: String,
+    servers: Option<Servers>,
 }
 
 impl World {
     /// Starts a server on a new folder and a free port.
     pub async fn start() -> Result<Self> {
-        let mut world = Self { data: TempDir::new()?, server: None, address: "127.0.0.1:0".into() };
+        Self::start_on(None).await
+    }
+
+    /// The same on Kafka, PostgreSQL and S3 of its own instead of files.
+    pub async fn start_on_servers() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("servers").tempdir()?.keep();
+        let servers = tokio::task::spawn_blocking(move || {
+            let servers = Servers::open(&folder, s3_program)?;
+            servers.end_with_this_process()?;
+            servers.up(&Server::ALL).map(|()| servers)
+        });
+        Self::start_on(Some(servers.await??)).await
+    }
+
+    async fn start_on(servers: Option<Servers>) -> Result<Self> {
+        let mut world = Self { data: TempDir::new()?, server: None, address: "127.0.0.1:0".into(), servers };
         world.restart().await?;
         Ok(world)
+    }
+
+    /// The servers of a World that stands on servers.
+    pub fn servers(&self) -> Result<&Servers> {
+        self.servers.as_ref().context("this World stands on files")
     }
 
     /// The folder of the data.
@@ -129,6 +151,12 @@ impl World {
     fn up(&self, address: &str) -> Command {
         let mut command = program();
         command.args(["up", "--listen", address, "--token", TOKEN]).arg("--data").arg(self.data());
+        if let Some(servers) = &self.servers {
+            let addresses = servers.addresses();
+            command.args(["--kafka", &addresses.kafka, "--postgres", &addresses.postgres, "--s3", &addresses.s3]);
+            command.env("SWARMLOG_S3_ACCESS_KEY", &addresses.credentials.access_key);
+            command.env("SWARMLOG_S3_SECRET_KEY", &addresses.credentials.secret_key);
+        }
         command
     }
 }
@@ -152,11 +180,20 @@ fn program() -> Command {
     command
 }
 
-/// The program beside the test's own executable.
-fn binary() -> PathBuf {
+/// An S3 server; cargo builds the example before the tests.
+fn s3_program() -> Command {
+    Command::new(beside("examples/local"))
+}
+
+/// A file in the folder where cargo puts what it builds.
+fn beside(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap_or_default();
-    let folder = test.ancestors().nth(2).unwrap_or(Path::new("."));
-    let binary = folder.join("swarmlog");
+    test.ancestors().nth(2).unwrap_or(Path::new(".")).join(name)
+}
+
+/// The program.
+fn binary() -> PathBuf {
+    let binary = beside("swarmlog");
     assert!(binary.exists(), "{} is missing: build it first with `cargo build -p swarmlog` (make test does)", binary.display());
     binary
 }

@@ -2,50 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use anyhow::{Context, Result, ensure};
-use rand::Rng;
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, HashSet},
-    process::Child,
-    time::Duration,
-};
+use std::{process::Child, time::Duration};
 use swarmlog_tests::{
     World,
     client::number,
-    load::{Load, Told},
-    oracle::{self, Truth},
+    load::{Load, Told, in_the_middle, told_is_true},
+    oracle,
     world::eventually,
 };
 
 const BOUND: Duration = Duration::from_secs(120);
-
-/// Waits as long as a client acknowledges a few more commands, so that a kill falls into the middle of work.
-async fn in_the_middle(load: &Load) -> Result<()> {
-    let enough = load.acknowledged() + rand::rng().random_range(1..200);
-    eventually("the load goes on", BOUND, || async { Ok(load.acknowledged() >= enough) }).await
-}
-
-/// Every acknowledged command has exactly one result and one first event; an unknown one none or one; nothing was refused.
-fn told_is_true(told: &BTreeMap<String, Told>, truth: &Truth) -> Result<()> {
-    let results = truth.results()?;
-    let submitted: Vec<&str> = truth.entries[&schemas::Stream::Events].iter().map(|e| e.envelope.aggregate_id.as_str()).collect();
-    let distinct: HashSet<&str> = submitted.iter().copied().collect();
-    ensure!(distinct.len() == submitted.len(), "a job was submitted twice");
-    let mut acknowledged = 0;
-    for (key, told) in told {
-        match told {
-            Told::Acknowledged { command_id, job_id } => {
-                acknowledged += 1;
-                ensure!(results.get(command_id) == Some(&201), "{key}: acknowledged, the log says {:?}", results.get(command_id));
-                ensure!(distinct.contains(job_id.as_str()), "{key}: acknowledged, but {job_id} has no event");
-            }
-            Told::Unknown => {}
-            Told::Refused(status) => anyhow::bail!("{key}: refused with {status}"),
-        }
-    }
-    ensure!(distinct.len() >= acknowledged && distinct.len() <= told.len(), "{} jobs of {} commands", distinct.len(), told.len());
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_kills_of_the_server_under_load_lose_and_double_nothing() -> Result<()> {

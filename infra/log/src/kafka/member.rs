@@ -7,8 +7,8 @@
 
 use super::{
     client::retire,
-    context::Context,
     error,
+    rebalances::{Change, Rebalances},
     shared::{Shared, far},
     wire,
 };
@@ -16,20 +16,10 @@ use crate::{Consumer, Delivery, LogError, Offset, Record, Source};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientContext, Message, Offset as Place, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::KafkaError,
-    types::RDKafkaRespErr,
+    Message, Offset as Place, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
 };
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
@@ -55,7 +45,7 @@ impl Joined {
 
     /// Whether it was dropped.
     pub(super) fn is_leaving(&self) -> bool {
-        self.consumer.context().leaving.load(Ordering::Acquire)
+        self.consumer.context().is_leaving()
     }
 }
 
@@ -255,7 +245,7 @@ impl Consumer for Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.joined.consumer.context().leaving.store(true, Ordering::Release);
+        self.joined.consumer.context().leave();
         if self.owes {
             // If it fails, the group finds out by the end of the session.
             let _ = self.joined.consumer.unassign();
@@ -266,60 +256,4 @@ impl Drop for Member {
 
 fn size(record: &Record) -> usize {
     record.key.len() + record.envelope.len() + record.payload.len()
-}
-
-enum Change {
-    /// Full names and partitions.
-    Assigned(Vec<(String, i32)>),
-    Revoked,
-}
-
-/// Notes what the group decides.
-#[derive(Default)]
-pub(super) struct Rebalances {
-    context: Context,
-    changes: Mutex<VecDeque<Change>>,
-    leaving: AtomicBool,
-}
-
-impl Rebalances {
-    fn take(&self) -> Option<Change> {
-        self.changes.lock().pop_front()
-    }
-
-    fn has_changed(&self) -> bool {
-        !self.changes.lock().is_empty()
-    }
-}
-
-impl ClientContext for Rebalances {
-    fn log(&self, level: RDKafkaLogLevel, topic: &str, line: &str) {
-        self.context.log(level, topic, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.context.error(error, reason);
-    }
-}
-
-impl ConsumerContext for Rebalances {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, places: &mut TopicPartitionList) {
-        let is_assignment = matches!(event, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
-        // An assignment is answered at once, with nothing to fetch yet; a revocation when its news was taken.
-        let answered = match (is_assignment, self.leaving.load(Ordering::Acquire)) {
-            (true, _) => consumer.assign(&TopicPartitionList::new()),
-            (false, true) => consumer.unassign(),
-            (false, false) => Ok(()),
-        };
-        if let Err(error) = answered {
-            tracing::warn!("a change of the group could not be answered: {error}");
-        }
-        let change = if is_assignment {
-            let places = places.elements().iter().map(|place| (place.topic().to_owned(), place.partition())).collect();
-            Change::Assigned(places)
-        } else {
-            Change::Revoked
-        };
-        self.changes.lock().push_back(change);
-    }
 }

@@ -10,6 +10,7 @@ use super::{
     context::Context,
     error::{code, is_expelled, is_fenced, is_late, refused},
     groups::Voucher,
+    pace::Pace,
     wire::{self, Outgoing},
 };
 use crate::{LogError, Offset};
@@ -201,47 +202,6 @@ impl Transactor {
 
     fn disruptions(&self) -> u64 {
         self.producer.context().context.disruptions()
-    }
-}
-
-/// The pause between transactions.
-///
-/// A commit is answered before its markers are written. A transaction that starts earlier than that is sent away by the
-/// broker (`CONCURRENT_TRANSACTIONS`), and librdkafka comes back after a fixed 20 ms; a few milliseconds of patience are
-/// cheaper. The pause grows with every such refusal and shrinks a little without.
-struct Pace {
-    ended: Option<Instant>,
-    pause: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { ended: None, pause: Self::FIRST }
-    }
-}
-
-impl Pace {
-    const FIRST: Duration = Duration::from_millis(2);
-    const MOST: Duration = Duration::from_millis(10);
-    /// What takes so long was sent away.
-    const SENT_AWAY: Duration = Duration::from_millis(20);
-
-    fn wait(&self) {
-        if let Some(ended) = self.ended {
-            thread::sleep(self.pause.saturating_sub(ended.elapsed()));
-        }
-    }
-
-    /// The records were delivered after so long.
-    fn filled(&mut self, took: Duration) {
-        self.pause = match took >= Self::SENT_AWAY {
-            true => (self.pause.mul_f32(1.25) + Duration::from_micros(100)).min(Self::MOST),
-            false => self.pause.mul_f32(0.995),
-        };
-    }
-
-    fn ended(&mut self) {
-        self.ended = Some(Instant::now());
     }
 }
 

@@ -100,7 +100,10 @@ pub fn after(pid: u32, folder: &Path) -> Result<(), LocalError> {
     const SCRIPT: &str = r#"
         tail --pid="$1" -f /dev/null
         for file in "$2"/*.pid; do
-            read -r pid started < "$file" && [ "$(cut -d' ' -f22 "/proc/$pid/stat")" = "$started" ] && kill -KILL "$pid"
+            read -r pid started < "$file" && [ "$(cut -d' ' -f22 "/proc/$pid/stat")" = "$started" ] || continue
+            # PostgreSQL would leave its shared memory behind; this is its shutdown without delay.
+            [ "${file##*/}" != postgres.pid ] || { kill -QUIT "$pid"; timeout 10 tail --pid="$pid" -f /dev/null; }
+            kill -KILL "$pid"
         done
         rm -rf "$2""#;
     let mut watcher = Command::new("sh");

@@ -2,7 +2,7 @@
 
 use crate::{
     Analysis, ChdbError,
-    ffi::{RawConnection, RawInsert, RawQuery, Symbols},
+    ffi::{RawConnection, RawInsert, RawQuery, Symbols, skip_destructors},
 };
 use bytes::Bytes;
 use std::{
@@ -16,6 +16,9 @@ use std::{
 /// Whether this process has an engine. It never gets a second one, not even after [`Engine::close`]: the library
 /// does not survive it.
 static LOADED: Mutex<bool> = Mutex::new(false);
+
+/// After so many connections the library has made all that it makes once.
+const WARM: usize = 64;
 
 /// The engine of this process. Clones share it.
 #[derive(Clone)]
@@ -33,6 +36,8 @@ struct State {
     keeper: Option<RawConnection>,
     /// How many other connections are open.
     open: usize,
+    /// How many were closed, as long as that matters.
+    used: usize,
     /// Held as long as the engine runs.
     _lock: File,
 }
@@ -55,7 +60,8 @@ impl Engine {
         // From here on the library has global state, whether it starts or not.
         *loaded = true;
         let keeper = symbols.open(&arguments).ok_or_else(|| ChdbError::Start(data.to_owned()))?;
-        let state = State { keeper: Some(keeper), open: 0, _lock: lock };
+        skip_destructors();
+        let state = State { keeper: Some(keeper), open: 0, used: 0, _lock: lock };
         Ok(Self(Arc::new(Shared { symbols, arguments, state: Mutex::new(state), changed: Condvar::new() })))
     }
 
@@ -71,7 +77,7 @@ impl Engine {
     }
 
     /// Ends the engine: gives no more connections, waits up to `wait` for those in use, then stops all its threads.
-    /// To be called before the process ends, else the engine's threads run into the ruins of the process.
+    /// To be called before the process ends, so that statements in progress end as well.
     pub fn close(&self, wait: Duration) -> Result<(), ChdbError> {
         let mut state = lock(&self.0.state);
         let Some(keeper) = state.keeper.take() else { return Ok(()) };
@@ -124,7 +130,14 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         drop(self.raw.take());
-        lock(&self.shared.state).open -= 1;
+        let mut state = lock(&self.shared.state);
+        state.open -= 1;
+        if state.used < WARM {
+            // What the library makes at first use, it registers for destruction at first use.
+            state.used += 1;
+            skip_destructors();
+        }
+        drop(state);
         self.shared.changed.notify_all();
     }
 }

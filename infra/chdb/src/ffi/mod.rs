@@ -2,11 +2,13 @@
 //! and never leaves this module.
 
 mod connection;
+mod exit;
 mod result;
 mod stream;
 mod symbols;
 
 pub(crate) use connection::RawConnection;
+pub(crate) use exit::skip_destructors;
 pub(crate) use stream::{RawInsert, RawQuery};
 pub(crate) use symbols::Symbols;
 

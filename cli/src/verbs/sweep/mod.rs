@@ -35,16 +35,15 @@ impl Sweep {
     pub async fn run(self, global: &Global) -> Done {
         let client = Client::new(global)?;
         let queue = format!("sweep-{}", self.name);
-        let mut fresh = 0;
+        let found = progress::jobs(&client, &queue).await?.len();
         for trial in 1..=self.jobs {
             let body = json!({ "queue": queue, "kind": "train.wine", "config": self.config(trial) });
-            let answer = super::submit::submit(&client, &body, Some(&format!("{queue}-{trial}"))).await?;
-            fresh += u32::from(answer["seq"] == 1);
+            super::submit::submit(&client, &body, Some(&format!("{queue}-{trial}"))).await?;
         }
-        eprintln!(
-            "sweep {}: {fresh} of {} jobs submitted to the queue {queue} (a repeat submits none twice)",
-            self.name, self.jobs
-        );
+        match found {
+            0 => eprintln!("sweep {}: {} jobs submitted to the queue {queue}", self.name, self.jobs),
+            _ => eprintln!("sweep {}: {found} jobs were in the queue {queue} already; none is submitted twice", self.name),
+        }
         let jobs = tokio::select! {
             jobs = progress::watch(&client, &queue, self.jobs, Crew::new(&client, &queue, self.workers)) => jobs?,
             signal = tokio::signal::ctrl_c() => {

@@ -37,7 +37,8 @@ pub async fn watch(client: &Client, queue: &str, count: u32, mut crew: Crew) -> 
     }
 }
 
-async fn jobs(client: &Client, queue: &str) -> Done<Vec<Value>> {
+/// The jobs of the queue.
+pub async fn jobs(client: &Client, queue: &str) -> Done<Vec<Value>> {
     let mut answer = client.get(&format!("/v1/jobs?queue={queue}&limit=1000")).await?;
     Ok(answer["items"].as_array_mut().map(std::mem::take).unwrap_or_default())
 }

@@ -37,7 +37,8 @@ async fn a_submitted_job_is_found_by_every_reader() -> Result<()> {
     assert_eq!(history.body["items"][0]["type"], "work.JobSubmitted");
     assert_eq!(history.body["items"][0]["command_id"], submitted.body["command_id"]);
 
-    let status = client.get(&format!("/v1/commands/{}", submitted.body["command_id"].as_str().unwrap())).await?;
+    let path = format!("/v1/commands/{}", submitted.body["command_id"].as_str().unwrap());
+    let status = client.call(Method::GET, &path, &[("x-consistency-token", &token)], None).await?;
     assert_eq!((status.status, &status.body["state"]), (200, &json!("done")), "{}", status.body);
 
     let statement =

@@ -8,6 +8,7 @@ mod failure;
 mod output;
 mod parts;
 mod server_file;
+mod servers;
 mod verbs;
 
 use clap::{CommandFactory, Parser, Subcommand};

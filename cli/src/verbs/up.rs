@@ -3,8 +3,9 @@
 use crate::{
     Done, Global,
     failure::{Exit, Failure},
-    parts::{Parts, Servers},
+    parts::Parts,
     server_file::ServerFile,
+    servers::Servers,
 };
 use service::Lifecycle;
 use std::{

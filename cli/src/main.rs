@@ -7,6 +7,8 @@ mod client;
 mod failure;
 mod output;
 mod parts;
+mod process;
+mod roles;
 mod server_file;
 mod servers;
 mod verbs;
@@ -54,6 +56,12 @@ pub struct Global {
 enum Verb {
     /// Run the whole server in this process
     Up(Box<verbs::up::Up>),
+    /// Run the gateway alone, on servers that it shares with the other parts
+    Gateway(Box<verbs::alone::Gateway>),
+    /// Run the writer alone
+    Writer(Box<verbs::alone::Writer>),
+    /// Run one consumer alone
+    Consumer(Box<verbs::alone::Consumer>),
     /// Lease jobs over HTTP and train real models
     Worker(verbs::worker::Worker),
     /// Put a job into a queue
@@ -81,6 +89,9 @@ async fn main() -> ExitCode {
     let global = &arguments.global;
     let done = match arguments.verb {
         Verb::Up(verb) => verb.run(global).await,
+        Verb::Gateway(verb) => verb.run(global).await,
+        Verb::Writer(verb) => verb.run(global).await,
+        Verb::Consumer(verb) => verb.run(global).await,
         Verb::Worker(verb) => verb.run(global).await,
         Verb::Submit(verb) => verb.run(global).await,
         Verb::Sweep(verb) => verb.run(global).await,

@@ -3,7 +3,7 @@
 use crate::{
     auth::Access,
     call::Call,
-    clock, codes,
+    codes,
     commands::answer_json,
     meters,
     openapi::{Operation, schemas as shapes},
@@ -13,18 +13,7 @@ use axum::{
     body::Body,
     http::{HeaderValue, Method, Response, StatusCode, header},
 };
-use serde::Serialize;
-use service::Status;
-use std::{collections::BTreeMap, fmt::Write};
-
-#[derive(Serialize)]
-struct HealthJson {
-    status: &'static str,
-    timestamp: String,
-    service: &'static str,
-    version: &'static str,
-    dependencies: BTreeMap<String, String>,
-}
+use service::http;
 
 /// The rows of the table.
 pub(crate) fn routes() -> Vec<Route> {
@@ -56,46 +45,15 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 async fn show(call: Call) -> Answer {
-    let gateway = &call.gateway;
-    let statuses = gateway.lifecycle.health().statuses();
-    let dead = gateway.lifecycle.shutdown().is_cancelled() || !gateway.lifecycle.health().is_ready();
-    let partial = statuses.iter().any(|(_, status)| matches!(status, Status::Degraded(_)));
-    let mut response = answer_json(&HealthJson {
-        status: if dead {
-            "unhealthy"
-        } else if partial {
-            "degraded"
-        } else {
-            "healthy"
-        },
-        timestamp: clock::rfc3339(clock::now_micros()),
-        service: "swarmlog",
-        version: env!("CARGO_PKG_VERSION"),
-        dependencies: statuses.into_iter().map(|(name, status)| (name, status.to_string())).collect(),
-    });
-    if dead {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
+    let (status, report) = http::health_report(&call.gateway.lifecycle);
+    let mut response = answer_json(&report);
+    *response.status_mut() = status;
     Ok(response)
 }
 
 async fn readiness(call: Call) -> Answer {
-    let lifecycle = &call.gateway.lifecycle;
-    let ends = lifecycle.shutdown().is_cancelled();
-    let ready = !ends && lifecycle.health().is_ready();
-    let mut body = String::new();
-    if call.parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "verbose" || pair.starts_with("verbose=")))
-    {
-        for (name, status) in lifecycle.health().statuses() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(body, "{name}: {status}");
-        }
-        if ends {
-            body.push_str("lifecycle: the program ends\n");
-        }
-    }
-    body.push_str(if ready { "ready\n" } else { "not ready\n" });
-    Ok(text(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body))
+    let (status, body) = http::readiness_report(&call.gateway.lifecycle, call.parts.uri.query());
+    Ok(text(status, body))
 }
 
 async fn render(call: Call) -> Answer {

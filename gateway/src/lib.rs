@@ -49,12 +49,12 @@ pub use config::{Config, GatewayError, Limits};
 use analytics::Analytics;
 use consistency::Watermarks;
 use leases::HandedOut;
-use log::Log;
+use log::{Log, LogError};
 use metrics_exporter_prometheus::PrometheusHandle;
 use objects::Objects;
 use results::Listener;
 use routes::Route;
-use service::{Lifecycle, Status};
+use service::{Component, Lifecycle, Status};
 use std::{sync::Arc, time::Duration};
 use stores::Store;
 use submit::Submitter;
@@ -66,6 +66,9 @@ use waiters::Waiters;
 
 /// How often the metrics are tidied up; the samples of histograms are kept in between.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// The pause before a log that was away at the start is asked again.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What all handlers share.
 pub(crate) struct Gateway {
@@ -95,15 +98,15 @@ pub async fn serve(config: Config) -> Result<(), GatewayError> {
     let contexts = consistency::contexts();
     let topics = topics::all();
     let topics: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
-    config.log.create_topics(&topics).await?;
-
     let component = config.lifecycle.health().component("gateway");
+    patiently(&component, || config.log.create_topics(&topics)).await?;
     let (listener, gateway) = assemble(config);
     let stop = tokio_util::sync::CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let mut tasks = JoinSet::new();
     // Standing at the end before the first command is accepted.
-    for results in Listener::at_the_end(&gateway.log, &gateway.waiters, contexts).await? {
+    let at_the_end = || Listener::at_the_end(&gateway.log, &gateway.waiters, contexts);
+    for results in patiently(&component, at_the_end).await? {
         tasks.spawn(results.run(stop.clone()));
     }
     let handle = gateway.metrics.clone();
@@ -123,6 +126,22 @@ pub async fn serve(config: Config) -> Result<(), GatewayError> {
             Ok(Ok(())) => Err(GatewayError::Task("it ended without being asked to".to_owned())),
             Err(error) => Err(GatewayError::Task(error.to_string())),
         },
+    }
+}
+
+/// Asks the log until it answers; only a log that cannot go on is an error.
+async fn patiently<T, F: Future<Output = Result<T, LogError>>>(
+    component: &Component,
+    mut ask: impl FnMut() -> F,
+) -> Result<T, LogError> {
+    loop {
+        match ask().await {
+            Err(error @ (LogError::Transient(_) | LogError::Ambiguous(_) | LogError::Absent(_))) => {
+                component.set(Status::Failing(error.to_string()));
+                tokio::time::sleep(PATIENCE).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

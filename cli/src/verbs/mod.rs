@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub mod alone;
 pub mod history;
 pub mod manual;
 pub mod projections;

@@ -1,6 +1,7 @@
 //! What every part of the program shares: lifecycle, health, logs and metrics.
 
 mod health;
+pub mod http;
 mod lifecycle;
 pub mod telemetry;
 

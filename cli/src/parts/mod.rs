@@ -1,0 +1,181 @@
+//! What the roles of a process share: opened on files in one folder, or on the servers that were named.
+
+mod connect;
+mod topics;
+mod watch;
+
+use crate::{
+    Done,
+    failure::{Exit, Failure},
+    roles::Role,
+    servers::Servers,
+};
+use analytics::Analytics;
+use connect::persist;
+use log::{Log, LogError, kafka::KafkaLog, sqlite::SqliteLog};
+use objects::Objects;
+use service::Lifecycle;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use stores::{Store, StoreError, postgres::PostgresStore, sqlite::SqliteStore};
+use writer::Deciders;
+
+/// Version of the folder's layout; a newer one is refused.
+const FORMAT: u32 = 1;
+
+/// How to open the parts.
+pub struct Opening<'a> {
+    /// Folder of what is not on a server.
+    pub data: &'a Path,
+    /// What is.
+    pub servers: &'a Servers,
+    /// File of the ClickHouse engine.
+    pub chdb_library: Option<PathBuf>,
+    /// Whose health says what is waited for, and who watches the servers.
+    pub lifecycle: &'a Lifecycle,
+}
+
+/// The log, and what the roles need beside it.
+pub struct Parts {
+    /// The event log.
+    pub log: Arc<dyn Log>,
+    /// The operational store.
+    store: Option<Arc<dyn Store>>,
+    /// ClickHouse.
+    pub analytics: Analytics,
+    /// Archive and blobs.
+    objects: Option<Objects>,
+    /// The log, if it is a file that has to be closed.
+    file: Option<Arc<SqliteLog>>,
+}
+
+impl Parts {
+    /// Opens the folder, or makes it, and connects to the servers; one that is away is waited for. Without the
+    /// ClickHouse engine everything but analytics works.
+    pub async fn open(roles: &[Role], how: Opening<'_>) -> Done<Self> {
+        let is = |needs: fn(Role) -> bool| roles.iter().any(|role| needs(*role));
+        how.folder()?;
+        let store = async { if is(Role::needs_store) { how.store().await.map(Some) } else { Ok(None) } };
+        let ((log, file), store) = futures::try_join!(how.log(), store)?;
+        let objects = if is(Role::needs_objects) { Some(how.objects()?) } else { None };
+        let analytics = if is(Role::needs_analytics) { how.engine().await? } else { Analytics::absent("not needed here".into()) };
+        Ok(Self { log, store, analytics, objects, file })
+    }
+
+    /// The operational store.
+    pub fn store(&self) -> Done<Arc<dyn Store>> {
+        self.store.clone().ok_or_else(|| Failure::new(Exit::Failed, "the operational store was not opened"))
+    }
+
+    /// Archive and blobs.
+    pub fn objects(&self) -> Done<Objects> {
+        self.objects.clone().ok_or_else(|| Failure::new(Exit::Failed, "the object store was not opened"))
+    }
+
+    /// Starts a role in `lifecycle`; the gateway is started by whoever has its listener.
+    pub fn start(&self, role: Role, lifecycle: &Lifecycle) -> Done {
+        let (log, life) = (self.log.clone(), lifecycle.clone());
+        match role {
+            Role::Gateway => {}
+            Role::Writer => lifecycle.spawn(role.to_string(), async move {
+                let deciders = Deciders::new().with::<work::Job>();
+                writer::run(log, deciders, writer::Config::default(), &life).await
+            }),
+            Role::Operational => lifecycle.spawn(role.to_string(), consumer_operational::run(log, self.store()?, life)),
+            Role::Analytics => lifecycle.spawn(role.to_string(), consumer_analytics::run(log, self.analytics.clone(), life)),
+            Role::Archive => lifecycle.spawn(role.to_string(), consumer_archive::run(log, self.objects()?, life)),
+        }
+        Ok(())
+    }
+
+    /// Closes what has to be closed, once nothing uses it any more.
+    pub async fn close(self) -> Done {
+        self.analytics.close().await?;
+        if let Some(file) = self.file {
+            file.close().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Opening<'_> {
+    fn folder(&self) -> Done {
+        let data = self.data;
+        fs::create_dir_all(data)
+            .map_err(|e| Failure::new(Exit::Failed, format!("cannot make the data folder {} (--data): {e}", data.display())))?;
+        check_format(data)
+    }
+
+    async fn log(&self) -> Done<(Arc<dyn Log>, Option<Arc<SqliteLog>>)> {
+        let topics = topics::all();
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let Some(config) = self.servers.kafka()? else {
+            let file = Arc::new(SqliteLog::open_default(self.data)?);
+            file.create_topics(&names).await?;
+            return Ok((file.clone(), Some(file)));
+        };
+        let component = self.lifecycle.health().component("kafka");
+        let place = format!("Kafka at {} (--kafka)", config.bootstrap);
+        let mends = |error: &LogError| !matches!(error, LogError::Fatal(_));
+        let connect = || async {
+            let log = KafkaLog::connect(config.clone()).await?;
+            log.create_topics(&names).await.map(|()| Arc::new(log))
+        };
+        let log: Arc<dyn Log> = persist(&component, &place, mends, connect).await.map_err(|error| unfit(&place, &error))?;
+        let watch = watch::log(log.clone(), topics.first().cloned().unwrap_or_default(), component, self.lifecycle.shutdown());
+        self.lifecycle.spawn("watch of kafka", watch);
+        Ok((log, None))
+    }
+
+    async fn store(&self) -> Done<Arc<dyn Store>> {
+        let Some(config) = self.servers.postgres() else { return Ok(Arc::new(SqliteStore::open(self.data)?)) };
+        let component = self.lifecycle.health().component("postgres");
+        // The URL may hold a password, so only what follows it is named.
+        let place = format!("PostgreSQL at {} (--postgres)", config.url.rsplit('@').next().unwrap_or_default());
+        let mends = |error: &StoreError| matches!(error, StoreError::Transient(_));
+        let connect = || PostgresStore::connect(config.clone());
+        let store = persist(&component, &place, mends, connect).await.map_err(|error| unfit(&place, &error))?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        self.lifecycle.spawn("watch of postgres", watch::store(store.clone(), component, self.lifecycle.shutdown()));
+        Ok(store)
+    }
+
+    /// An S3 server is asked when it is needed; who needs it says so when it is away.
+    fn objects(&self) -> Done<Objects> {
+        let Some(config) = self.servers.s3() else { return Ok(Objects::directory(&self.data.join("objects"))?) };
+        let place = format!("S3 at {} (--s3)", config.endpoint);
+        Objects::s3(config).map_err(|error| unfit(&place, &error))
+    }
+
+    async fn engine(&self) -> Done<Analytics> {
+        let library = self.chdb_library.clone().unwrap_or_else(analytics::find_library);
+        let folder = self.data.join("clickhouse");
+        let opened = tokio::task::spawn_blocking(move || Analytics::embedded(&library, &folder)).await?;
+        Ok(opened.unwrap_or_else(|error| Analytics::absent(error.to_string())))
+    }
+}
+
+fn unfit(place: &str, error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("{place} cannot be used: {error}"))
+}
+
+/// Refuses a folder that a newer program wrote.
+fn check_format(data: &Path) -> Done {
+    let file = data.join("format");
+    match fs::read_to_string(&file) {
+        Ok(text) if text.trim() == FORMAT.to_string() => Ok(()),
+        Ok(text) => Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "the data folder {} has format {}, this program knows format {FORMAT}: use the program that wrote it",
+                data.display(),
+                text.trim()
+            ),
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(fs::write(&file, format!("{FORMAT}\n"))?),
+        Err(error) => Err(Failure::new(Exit::Failed, format!("cannot read {}: {error}", file.display()))),
+    }
+}

@@ -11,6 +11,7 @@ use crate::{
     server_file::ServerFile,
     servers::Servers,
 };
+use sd_notify::NotifyState;
 use service::{
     Lifecycle,
     http::{self, Pages, WaitingRoom},
@@ -103,6 +104,7 @@ impl Process {
             loop {
                 tokio::time::sleep(UPKEEP).await;
                 metrics.run_upkeep();
+                systemd(&[NotifyState::Watchdog]);
             }
         });
         let about = Announcement {
@@ -117,6 +119,7 @@ impl Process {
         let ready = tokio::spawn(about.announce(front.clone()));
         front.run_until_signal().await?;
         eprintln!("stopping: finishing what is in hand");
+        systemd(&[NotifyState::Stopping, NotifyState::Status("finishing what is in hand")]);
         if roles.len() == Role::ALL.len() {
             ServerFile::remove(&global.data);
         }
@@ -141,6 +144,12 @@ impl Process {
             )),
         }
     }
+}
+
+/// Tells systemd, if it started this process as `Type=notify`; see sd_notify(3).
+fn systemd(state: &[NotifyState]) {
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(false, state);
 }
 
 struct Announcement {
@@ -171,6 +180,7 @@ impl Announcement {
         {
             eprintln!("warning: cannot write the ready file {}: {error}", path.display());
         }
+        systemd(&[NotifyState::Ready, NotifyState::Status(&format!("ready at {url}"))]);
         let (space, took) = (if name.is_empty() { "" } else { " " }, started.elapsed().as_secs_f64());
         if is_whole {
             eprintln!("swarmlog is ready at {url} after {took:.1} s, data in {}", data.display());

@@ -2,8 +2,10 @@
 //! folds the log anew and compares.
 
 pub mod client;
+pub mod cluster;
 pub mod load;
 pub mod oracle;
+pub mod process;
 pub mod world;
 
 pub use client::{Answer, Client};

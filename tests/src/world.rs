@@ -1,22 +1,21 @@
 //! Starts the real program, and ends it in every way there is.
 
-use crate::Client;
-use anyhow::{Context, Result, bail, ensure};
+use crate::{
+    Client,
+    process::{START, beside, program, said_by, until_ready},
+};
+use anyhow::{Context, Result, ensure};
 use local::{Server, Servers};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use std::{
-    env, fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-
-/// Bound of a hang, ten times what a start may take.
-const START: Duration = Duration::from_secs(50);
 
 /// The token of every World.
 pub const TOKEN: &str = "world-token";
@@ -37,13 +36,7 @@ impl World {
 
     /// The same on Kafka, PostgreSQL and S3 of its own instead of files.
     pub async fn start_on_servers() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("servers").tempdir()?.keep();
-        let servers = tokio::task::spawn_blocking(move || {
-            let servers = Servers::open(&folder, s3_program)?;
-            servers.end_with_this_process()?;
-            servers.up(&Server::ALL).map(|()| servers)
-        });
-        Self::start_on(Some(servers.await??)).await
+        Self::start_on(Some(own_servers().await?)).await
     }
 
     async fn start_on(servers: Option<Servers>) -> Result<Self> {
@@ -75,34 +68,14 @@ impl World {
     /// Starts the server again, on the same folder and port, and waits until it is ready.
     pub async fn restart(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "the server runs already");
-        let ready = self.data().join("ready");
-        let _ = fs::remove_file(&ready);
-        let said = fs::OpenOptions::new().create(true).append(true).open(self.data().join("server.log"))?;
-        let mut command = self.up(&self.address);
-        let mut server = command.arg("--ready-file").arg(&ready).stderr(said).spawn().context("cannot start the server")?;
-        let end = Instant::now() + START;
-        loop {
-            if let Ok(url) = fs::read_to_string(&ready)
-                && let Some(address) = url.strip_prefix("http://")
-            {
-                self.address = address.to_owned();
-                self.server = Some(server);
-                return Ok(());
-            }
-            if let Some(status) = server.try_wait()? {
-                bail!("the server ended at its start: {status}: {}", self.said());
-            }
-            if Instant::now() > end {
-                server.kill()?;
-                bail!("the server is not ready after {START:?}: {}", self.said());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let (server, address) = until_ready(self.up(&self.address), self.data(), "server").await?;
+        (self.server, self.address) = (Some(server), address);
+        Ok(())
     }
 
     /// What the servers of this World said on stderr.
     pub fn said(&self) -> String {
-        fs::read_to_string(self.data().join("server.log")).unwrap_or_default()
+        said_by(self.data(), "server")
     }
 
     /// `kill -9`.
@@ -152,10 +125,7 @@ impl World {
         let mut command = program();
         command.args(["up", "--listen", address, "--token", TOKEN]).arg("--data").arg(self.data());
         if let Some(servers) = &self.servers {
-            let addresses = servers.addresses();
-            command.args(["--kafka", &addresses.kafka, "--postgres", &addresses.postgres, "--s3", &addresses.s3]);
-            command.env("SWARMLOG_S3_ACCESS_KEY", &addresses.credentials.access_key);
-            command.env("SWARMLOG_S3_SECRET_KEY", &addresses.credentials.secret_key);
+            place_on(&mut command, servers);
         }
         command
     }
@@ -171,31 +141,28 @@ impl Drop for World {
     }
 }
 
-fn program() -> Command {
-    let mut command = Command::new(binary());
-    for (name, _) in env::vars().filter(|(name, _)| name.starts_with("SWARMLOG_") && name != "SWARMLOG_CHDB_LIBRARY") {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null());
-    command
+/// Kafka, PostgreSQL and S3, which end with this process.
+pub(crate) async fn own_servers() -> Result<Servers> {
+    let folder = tempfile::Builder::new().prefix("servers").tempdir()?.keep();
+    let servers = tokio::task::spawn_blocking(move || {
+        let servers = Servers::open(&folder, s3_program)?;
+        servers.end_with_this_process()?;
+        servers.up(&Server::ALL).map(|()| servers)
+    });
+    Ok(servers.await??)
+}
+
+/// Names the servers on a command line.
+pub(crate) fn place_on(command: &mut Command, servers: &Servers) {
+    let addresses = servers.addresses();
+    command.args(["--kafka", &addresses.kafka, "--postgres", &addresses.postgres, "--s3", &addresses.s3]);
+    command.env("SWARMLOG_S3_ACCESS_KEY", &addresses.credentials.access_key);
+    command.env("SWARMLOG_S3_SECRET_KEY", &addresses.credentials.secret_key);
 }
 
 /// An S3 server; cargo builds the example before the tests.
 fn s3_program() -> Command {
     Command::new(beside("examples/local"))
-}
-
-/// A file in the folder where cargo puts what it builds.
-fn beside(name: &str) -> PathBuf {
-    let test = env::current_exe().unwrap_or_default();
-    test.ancestors().nth(2).unwrap_or(Path::new(".")).join(name)
-}
-
-/// The program.
-fn binary() -> PathBuf {
-    let binary = beside("swarmlog");
-    assert!(binary.exists(), "{} is missing: build it first with `cargo build -p swarmlog` (make test does)", binary.display());
-    binary
 }
 
 /// Waits for a condition; fails with `what` after `bound`.

@@ -1,7 +1,8 @@
-//! What every part of the program shares: lifecycle, health, logs and metrics.
+//! What every part of the program shares: lifecycle, health, settings, logs and metrics.
 
 mod health;
 mod lifecycle;
+pub mod settings;
 pub mod telemetry;
 
 pub use health::{Component, Health, Status};

@@ -20,7 +20,7 @@ use stores::{Store, postgres::PostgresStore, sqlite::SqliteStore};
 use writer::Deciders;
 
 /// Version of the folder's layout; a newer one is refused.
-const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 
 /// The log, the store, ClickHouse and the objects.
 pub struct Parts {
@@ -110,7 +110,7 @@ fn away(server: &str, place: &str, flag: &str, error: &dyn std::error::Error) ->
 }
 
 /// Every topic: those of the contexts that have commands, and telemetry.
-fn topics() -> Vec<String> {
+pub fn topics() -> Vec<String> {
     let contexts: BTreeSet<&str> = SCHEMAS.iter().filter(|s| s.kind == SchemaKind::Command).map(|s| s.context).collect();
     let streams = [Stream::Commands, Stream::Events, Stream::Results];
     let telemetry = ["telemetry.metric", "telemetry.log"].map(str::to_owned);

@@ -1,5 +1,7 @@
 //! One file per verb.
 
+pub mod config;
+pub mod doctor;
 pub mod history;
 pub mod manual;
 pub mod projections;

@@ -23,9 +23,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Run the whole server in this process.
 #[derive(clap::Args)]
 pub struct Up {
-    /// Address to listen on; beyond loopback a token is required
-    #[arg(long, env = "SWARMLOG_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:7070")]
-    listen: SocketAddr,
+    /// Address to listen on; beyond loopback a token is required [default: 127.0.0.1:7070]
+    #[arg(long, env = "SWARMLOG_LISTEN", value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
     /// File of the ClickHouse engine [default: where `make chdb` puts it]
     #[arg(long, env = "SWARMLOG_CHDB_LIBRARY", value_name = "FILE")]
     chdb_library: Option<PathBuf>,
@@ -40,17 +40,19 @@ impl Up {
     /// Serves until SIGTERM or Ctrl-C.
     pub async fn run(self, global: &Global) -> Done {
         let started = Instant::now();
-        let token = global.token.clone().filter(|token| !token.is_empty());
-        gateway::check_bind(self.listen, token.as_deref()).map_err(|e| Failure::new(Exit::Usage, e))?;
-        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
+        let token = global.token.clone();
+        let listen = self.listen.unwrap_or(self.servers.settings().listen.gateway);
+        let library = self.chdb_library.or(self.servers.settings().clickhouse.library.clone());
+        gateway::check_bind(listen, token.as_deref()).map_err(|e| Failure::new(Exit::Usage, e))?;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
             Failure::new(
                 Exit::Failed,
-                format!("cannot listen on {}: {error}; name another address with --listen ADDR:PORT", self.listen),
+                format!("cannot listen on {listen}: {error}; name another address with --listen ADDR:PORT"),
             )
         })?;
         let url = format!("http://{}", listener.local_addr()?);
         let metrics = service::telemetry::start_metrics()?;
-        let parts = Parts::open(&global.data, self.servers, self.chdb_library).await?;
+        let parts = Parts::open(&global.data, self.servers, library).await?;
         let front = Lifecycle::new();
         let back = front.stage();
         parts.start(&back);

@@ -1,10 +1,12 @@
 //! The `swarmlog` program: one binary for the server, the reference worker and the operator.
 //!
 //! `up` opens a data folder and runs every part in this process. All other verbs speak HTTP to a server, which they
-//! find by `--server` or by the file `server.json` in the data folder. Data goes to stdout, everything else to stderr.
+//! find by `--server` or by the file `server.json` in the data folder. What flags leave open, settings say. Data goes to stdout, everything else to stderr.
 
 mod client;
 mod failure;
+mod flags;
+mod global;
 mod output;
 mod parts;
 mod process;
@@ -15,8 +17,9 @@ mod verbs;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
+use global::Global;
 use mimalloc::MiMalloc;
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 /// A fifth of a command's time went into glibc's allocator, which many threads share.
 #[global_allocator]
@@ -30,26 +33,6 @@ struct Arguments {
     global: Global,
     #[command(subcommand)]
     verb: Verb,
-}
-
-/// What every verb understands.
-#[derive(clap::Args, Clone)]
-pub struct Global {
-    /// Folder of the data; `server.json` in it tells where the server listens
-    #[arg(long, global = true, env = "SWARMLOG_DATA", value_name = "DIR", default_value = ".swarmlog")]
-    data: PathBuf,
-    /// Server to speak to, for example http://127.0.0.1:7070; default: the one that holds the data folder
-    #[arg(long, global = true, env = "SWARMLOG_SERVER", value_name = "URL")]
-    server: Option<String>,
-    /// Bearer token; names tenant default, role operator
-    #[arg(long, global = true, env = "SWARMLOG_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Form of the data on stdout
-    #[arg(short, long, global = true, env = "SWARMLOG_OUTPUT", value_enum, default_value = "text")]
-    output: output::Form,
-    /// What to log on stderr, for example info or swarmlog_writer=debug
-    #[arg(long, global = true, env = "SWARMLOG_LOG", value_name = "FILTER", default_value = "warn")]
-    log: String,
 }
 
 #[derive(Subcommand)]
@@ -78,6 +61,10 @@ enum Verb {
     Projections(verbs::projections::Projections),
     /// Check that every schema is locked and a lawful evolution
     Schemas(verbs::schemas::Schemas),
+    /// Show the settings
+    Config(verbs::config::Config),
+    /// Check every server and folder that the settings name; exit code 7 if one will not do
+    Doctor(Box<verbs::doctor::Doctor>),
     /// Print the completions of a shell, or the manual page
     Manual(verbs::manual::Manual),
 }
@@ -100,6 +87,8 @@ async fn main() -> ExitCode {
         Verb::Sql(verb) => verb.run(global).await,
         Verb::Projections(verb) => verb.run(global).await,
         Verb::Schemas(verb) => verb.run(global),
+        Verb::Config(verb) => verb.run(global),
+        Verb::Doctor(verb) => verb.run(global).await,
         Verb::Manual(verb) => verb.run(Arguments::command()),
     };
     match done {
@@ -110,3 +99,13 @@ async fn main() -> ExitCode {
 
 /// The result of a verb.
 type Done<T = ()> = Result<T, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_all_verbs_agree() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -60,8 +60,9 @@ impl Process {
 
     async fn run(self, global: &Global, name: String, roles: &[Role]) -> Done {
         let started = Instant::now();
-        let token = global.token.clone().filter(|token| !token.is_empty());
-        let address = self.listen.or(roles.first().map(|role| role.address())).unwrap_or_else(|| Role::Gateway.address());
+        let token = global.token.clone();
+        let settings = self.servers.settings();
+        let address = self.listen.unwrap_or_else(|| roles.first().unwrap_or(&Role::Gateway).address(&settings.listen));
         gateway::check_bind(address, token.as_deref()).map_err(|e| Failure::new(Exit::Usage, e))?;
         let listener = TcpListener::bind(address).await.map_err(|error| {
             Failure::new(
@@ -75,11 +76,12 @@ impl Process {
         let back = front.stage();
         let pages = Pages { lifecycle: front.clone(), metrics: metrics.clone(), token: token.clone() };
         let (room, listener) = WaitingRoom::open(listener, pages.clone())?;
-        let opening = Opening { data: &global.data, servers: &self.servers, chdb_library: self.chdb_library, lifecycle: &back };
+        let library = self.chdb_library.or(settings.clickhouse.library.clone());
+        let opening = Opening { data: &global.data, servers: &self.servers, chdb_library: library, lifecycle: &back };
         let parts = Parts::open(roles, opening).await?;
         room.close().await;
         for role in roles {
-            parts.start(*role, &back)?;
+            parts.start(*role, settings, &back)?;
         }
         let served = CancellationToken::new();
         let pages_end = if roles.contains(&Role::Gateway) {

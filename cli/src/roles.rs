@@ -5,6 +5,7 @@ use crate::{
     failure::{Exit, Failure},
     servers::Servers,
 };
+use service::settings::Listen;
 use std::{fmt, net::SocketAddr};
 
 /// A part of the program.
@@ -26,16 +27,15 @@ impl Role {
     /// All of them: what `swarmlog up` is.
     pub const ALL: [Self; 5] = [Self::Gateway, Self::Writer, Self::Operational, Self::Analytics, Self::Archive];
 
-    /// Where it listens by default.
-    pub fn address(self) -> SocketAddr {
-        let port = match self {
-            Self::Gateway => 7070,
-            Self::Writer => 7071,
-            Self::Operational => 7072,
-            Self::Analytics => 7073,
-            Self::Archive => 7074,
-        };
-        ([127, 0, 0, 1], port).into()
+    /// Where it listens, unless the command line says otherwise.
+    pub fn address(self, listen: &Listen) -> SocketAddr {
+        match self {
+            Self::Gateway => listen.gateway,
+            Self::Writer => listen.writer,
+            Self::Operational => listen.operational,
+            Self::Analytics => listen.analytics,
+            Self::Archive => listen.archive,
+        }
     }
 
     pub fn needs_store(self) -> bool {

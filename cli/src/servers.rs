@@ -1,79 +1,105 @@
-//! Which servers to use in place of files in the data folder.
+//! Which servers to use in place of files in the data folder: the settings of a verb that runs parts.
 
-use crate::{
-    Done,
-    failure::{Exit, Failure},
-};
+use crate::{Done, flags};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use log::kafka::KafkaConfig;
 use objects::S3Config;
+use service::settings::{Loaded, Settings, Topics};
 use stores::postgres::PostgresConfig;
 
-/// Servers to use in place of files in the data folder.
-#[derive(clap::Args)]
-pub struct Servers {
-    /// Keep the event log on Apache Kafka 4; host:port of some brokers, separated by commas
-    #[arg(long, env = "SWARMLOG_KAFKA", value_name = "BROKERS")]
-    kafka: Option<String>,
-    /// Setting of librdkafka, passed on verbatim, for example security.protocol=SASL_PLAINTEXT; may be repeated
-    #[arg(
-        long,
-        env = "SWARMLOG_KAFKA_SETTINGS",
-        value_name = "NAME=VALUE",
-        value_delimiter = ',',
-        requires = "kafka",
-        hide_env_values = true
-    )]
-    kafka_setting: Vec<String>,
-    /// Keep the operational read models on PostgreSQL 15 or newer
-    #[arg(long, env = "SWARMLOG_POSTGRES", value_name = "URL", hide_env_values = true)]
-    postgres: Option<String>,
-    /// Keep archive and blobs on an S3 server
-    #[arg(long, env = "SWARMLOG_S3", value_name = "URL", requires_all = ["s3_access_key", "s3_secret_key"])]
-    s3: Option<String>,
-    /// Bucket, which must exist
-    #[arg(long, env = "SWARMLOG_S3_BUCKET", value_name = "NAME", default_value = "swarmlog")]
-    s3_bucket: String,
-    /// Region that requests are signed for
-    #[arg(long, env = "SWARMLOG_S3_REGION", value_name = "NAME", default_value = "us-east-1")]
-    s3_region: String,
-    /// Access key
-    #[arg(long, env = "SWARMLOG_S3_ACCESS_KEY", value_name = "KEY", hide_env_values = true)]
-    s3_access_key: Option<String>,
-    /// Secret key; better by the environment than on the command line
-    #[arg(long, env = "SWARMLOG_S3_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
-    s3_secret_key: Option<String>,
+/// The settings of a verb that runs parts, from every source.
+pub struct Servers(Loaded);
+
+impl Args for Servers {
+    fn augment_args(command: Command) -> Command {
+        command.args(flags::SERVERS.iter().map(flags::Flag::arg)).args(flags::other_args())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Servers {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        flags::load(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl Servers {
+    /// All settings.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// All settings, as they may be shown.
+    pub fn loaded(&self) -> &Loaded {
+        &self.0
+    }
+
     /// The event log's cluster, unless it is a file.
     pub fn kafka(&self) -> Done<Option<KafkaConfig>> {
-        let Some(brokers) = &self.kafka else { return Ok(None) };
-        let mut config = KafkaConfig::new(brokers);
-        for setting in &self.kafka_setting {
-            let wrong = || Failure::new(Exit::Usage, format!("--kafka-setting takes NAME=VALUE, not {setting:?}"));
-            let (name, value) = setting.split_once('=').ok_or_else(wrong)?;
-            config.settings.insert(name.to_owned(), value.to_owned());
-        }
-        Ok(Some(config))
+        let mut settings = self.settings().kafka.clone();
+        let bootstrap = settings.remove("bootstrap.servers").unwrap_or_default();
+        let Topics { partitions, replication, prefix } = self.settings().topics.clone();
+        let config = KafkaConfig { bootstrap, settings, partitions, replication, prefix };
+        Ok(Some(config).filter(|config| !config.bootstrap.is_empty()))
     }
 
     /// The database of the read models, unless it is a file.
     pub fn postgres(&self) -> Option<PostgresConfig> {
-        self.postgres.as_ref().map(PostgresConfig::new)
+        let postgres = self.settings().postgres.clone();
+        let pool_size = usize::try_from(postgres.pool_size).unwrap_or(usize::MAX);
+        Some(PostgresConfig { url: postgres.url?, pool_size, schema: postgres.schema })
     }
 
     /// The object store, unless it is a folder.
     pub fn s3(&self) -> Option<S3Config> {
-        let (Some(endpoint), Some(access_key), Some(secret_key)) = (&self.s3, &self.s3_access_key, &self.s3_secret_key) else {
-            return None;
-        };
+        let s3 = self.settings().s3.clone();
+        let endpoint = s3.endpoint?;
         Some(S3Config {
-            endpoint: endpoint.clone(),
-            bucket: self.s3_bucket.clone(),
-            region: self.s3_region.clone(),
-            access_key: access_key.clone(),
-            secret_key: secret_key.clone(),
             allow_http: endpoint.starts_with("http://"),
+            endpoint,
+            bucket: s3.bucket,
+            region: s3.region,
+            access_key: s3.access_key?,
+            secret_key: s3.secret_key?,
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use service::settings::{Flag, Sources};
+    use std::time::Duration;
+
+    fn servers(flags: &[(&str, &str)]) -> Servers {
+        let flag = |(key, value): &(&str, &str)| Flag { name: (*key).into(), key: (*key).into(), value: (*value).into() };
+        let sources = Sources { folder: "/nowhere".into(), flags: flags.iter().map(flag).collect(), ..Sources::default() };
+        Servers(Loaded::from(&sources).unwrap())
+    }
+
+    #[test]
+    fn the_default_file_says_what_the_parts_do_by_themselves() {
+        let servers = servers(&[("kafka.bootstrap.servers", "b:1"), ("postgres.url", "postgres://h/d")]);
+        assert_eq!(servers.kafka().ok().flatten(), Some(KafkaConfig::new("b:1")));
+        let (found, own) = (servers.postgres().unwrap(), PostgresConfig::new("postgres://h/d"));
+        assert_eq!((found.url, found.pool_size, found.schema), (own.url, own.pool_size, own.schema));
+        let (found, own) = (&servers.settings().writer, writer::Config::default());
+        assert_eq!(usize::try_from(found.max_idempotency_keys).unwrap(), own.max_idempotency_keys);
+        assert_eq!(Duration::from_secs(u64::from(found.idempotency_days) * 24 * 3600), own.idempotency_window);
+    }
+
+    #[test]
+    fn without_settings_everything_is_a_file() {
+        let servers = servers(&[]);
+        assert!(servers.kafka().is_ok_and(|kafka| kafka.is_none()) && servers.postgres().is_none() && servers.s3().is_none());
     }
 }

@@ -4,6 +4,8 @@ mod connect;
 mod topics;
 mod watch;
 
+pub use topics::all as topics;
+
 use crate::{
     Done,
     failure::{Exit, Failure},
@@ -14,17 +16,21 @@ use analytics::Analytics;
 use connect::persist;
 use log::{Log, LogError, kafka::KafkaLog, sqlite::SqliteLog};
 use objects::Objects;
-use service::Lifecycle;
+use service::{
+    Lifecycle,
+    settings::{self, Settings, without_password},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use stores::{Store, StoreError, postgres::PostgresStore, sqlite::SqliteStore};
 use writer::Deciders;
 
 /// Version of the folder's layout; a newer one is refused.
-const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 
 /// How to open the parts.
 pub struct Opening<'a> {
@@ -76,14 +82,16 @@ impl Parts {
     }
 
     /// Starts a role in `lifecycle`; the gateway is started by whoever has its listener.
-    pub fn start(&self, role: Role, lifecycle: &Lifecycle) -> Done {
+    pub fn start(&self, role: Role, settings: &Settings, lifecycle: &Lifecycle) -> Done {
         let (log, life) = (self.log.clone(), lifecycle.clone());
         match role {
             Role::Gateway => {}
-            Role::Writer => lifecycle.spawn(role.to_string(), async move {
-                let deciders = Deciders::new().with::<work::Job>();
-                writer::run(log, deciders, writer::Config::default(), &life).await
-            }),
+            Role::Writer => {
+                let config = writer_config(&settings.writer);
+                lifecycle.spawn(role.to_string(), async move {
+                    writer::run(log, Deciders::new().with::<work::Job>(), config, &life).await
+                });
+            }
             Role::Operational => lifecycle.spawn(role.to_string(), consumer_operational::run(log, self.store()?, life)),
             Role::Analytics => lifecycle.spawn(role.to_string(), consumer_analytics::run(log, self.analytics.clone(), life)),
             Role::Archive => lifecycle.spawn(role.to_string(), consumer_archive::run(log, self.objects()?, life)),
@@ -133,8 +141,7 @@ impl Opening<'_> {
     async fn store(&self) -> Done<Arc<dyn Store>> {
         let Some(config) = self.servers.postgres() else { return Ok(Arc::new(SqliteStore::open(self.data)?)) };
         let component = self.lifecycle.health().component("postgres");
-        // The URL may hold a password, so only what follows it is named.
-        let place = format!("PostgreSQL at {} (--postgres)", config.url.rsplit('@').next().unwrap_or_default());
+        let place = format!("PostgreSQL at {} (--postgres)", without_password(&config.url));
         let mends = |error: &StoreError| matches!(error, StoreError::Transient(_));
         let connect = || PostgresStore::connect(config.clone());
         let store = persist(&component, &place, mends, connect).await.map_err(|error| unfit(&place, &error))?;
@@ -155,6 +162,14 @@ impl Opening<'_> {
         let folder = self.data.join("clickhouse");
         let opened = tokio::task::spawn_blocking(move || Analytics::embedded(&library, &folder)).await?;
         Ok(opened.unwrap_or_else(|error| Analytics::absent(error.to_string())))
+    }
+}
+
+fn writer_config(settings: &settings::Writer) -> writer::Config {
+    writer::Config {
+        max_idempotency_keys: usize::try_from(settings.max_idempotency_keys).unwrap_or(usize::MAX),
+        idempotency_window: Duration::from_secs(u64::from(settings.idempotency_days) * 24 * 3600),
+        ..writer::Config::default()
     }
 }
 

@@ -1,6 +1,8 @@
 //! One file per verb.
 
 pub mod alone;
+pub mod config;
+pub mod doctor;
 pub mod history;
 pub mod manual;
 pub mod projections;

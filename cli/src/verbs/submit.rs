@@ -22,7 +22,7 @@ pub struct Submit {
     #[arg(long, env = "SWARMLOG_PRIORITY")]
     priority: Option<String>,
     /// Settings for the worker, a JSON object
-    #[arg(long, env = "SWARMLOG_CONFIG", value_name = "JSON", default_value = "{}")]
+    #[arg(long, env = "SWARMLOG_JOB_CONFIG", value_name = "JSON", default_value = "{}")]
     config: String,
     /// Identity of the job, a UUID [default: made from the command]
     #[arg(long, env = "SWARMLOG_JOB_ID", value_name = "UUID")]

@@ -9,6 +9,7 @@
 pub mod conformance;
 mod error;
 mod name;
+mod probe;
 mod s3;
 mod store;
 

@@ -18,7 +18,7 @@ pub enum Put {
 /// Objects by name. Clones are cheap and share the store.
 #[derive(Debug, Clone)]
 pub struct Objects {
-    store: Arc<dyn ObjectStore>,
+    pub(crate) store: Arc<dyn ObjectStore>,
     /// The directory, if that is what holds the objects.
     root: Option<Arc<Path>>,
 }

@@ -1,8 +1,9 @@
-//! What every part of the program shares: lifecycle, health, logs and metrics.
+//! What every part of the program shares: lifecycle, health, settings, logs and metrics.
 
 mod health;
 pub mod http;
 mod lifecycle;
+pub mod settings;
 pub mod telemetry;
 
 pub use health::{Component, Health, Status};

@@ -71,6 +71,19 @@ impl KafkaLog {
         };
         Ok(Self { shared: Arc::new(shared) })
     }
+
+    /// Whether there is a log where `config` says; founds none.
+    pub async fn is_founded(config: KafkaConfig) -> Result<bool, LogError> {
+        config.validate()?;
+        let clients = Arc::new(Clients::new(config));
+        let query = Arc::new(clients.query()?);
+        let meta = Source { topic: meta::TOPIC.into(), partition: 0 };
+        match Topics::new(clients, query).of(1).check(&meta).await {
+            Ok(()) => Ok(true),
+            Err(LogError::Absent(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl Log for KafkaLog {

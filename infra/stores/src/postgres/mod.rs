@@ -6,6 +6,7 @@
 //! database; its schema is made.
 
 mod catalog;
+mod check;
 mod connect;
 mod distinct;
 mod failure;
@@ -21,6 +22,7 @@ mod values;
 mod waiting;
 mod write;
 
+pub use check::Fitness;
 pub use connect::PostgresConfig;
 
 use crate::{Answer, Generation, ParkedRecord, Query, Scan, Store, StoreError, Write};

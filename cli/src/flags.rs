@@ -79,7 +79,7 @@ pub fn other_args() -> [Arg; 2] {
 
 /// Loads the settings for the verb whose matches these are.
 pub fn load(matches: &ArgMatches) -> Result<Loaded, clap::Error> {
-    let wrong = |message: String| clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"));
+    let wrong = |message: String| clap::Error::raw(ErrorKind::ValueValidation, message);
     let mut flags = Vec::new();
     for flag in GLOBAL.iter().chain(&SERVERS) {
         let given = given(matches, flag.name).into_iter();

@@ -22,3 +22,17 @@ impl Objects {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_probe_leaves_nothing() {
+        let objects = Objects::over(Arc::new(InMemory::new()));
+        assert_eq!(objects.probe().await, Ok(()));
+        assert_eq!(objects.list("").await, Ok(vec![]));
+    }
+}

@@ -4,8 +4,9 @@ use futures::StreamExt;
 use s3s::{
     S3, S3Error, S3Request, S3Response, S3Result,
     dto::{
-        ETag, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-        ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp,
+        DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
+        HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput, PutObjectOutput,
+        StreamingBlob, Timestamp,
     },
     s3_error,
 };
@@ -113,6 +114,15 @@ impl S3 for Buckets {
         let metadata = writer.metadata().await.map_err(internal)?;
         Self::publish(&unfinished, &file, if_none_match.is_some()).await?;
         Ok(S3Response::new(PutObjectOutput { e_tag: Some(etag(&metadata)), ..PutObjectOutput::default() }))
+    }
+
+    /// An object that is not there is as good as removed.
+    async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let file = self.file(&request.input.bucket, &request.input.key).await?;
+        match fs::remove_file(file).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(internal(error)),
+            _ => Ok(S3Response::new(DeleteObjectOutput::default())),
+        }
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {

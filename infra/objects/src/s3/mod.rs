@@ -71,6 +71,8 @@ impl Objects {
             .with_access_key_id(access_key)
             .with_secret_access_key(secret_key)
             .with_virtual_hosted_style_request(false)
+            // One object at a time is removed, by the call that every server knows.
+            .with_disable_bulk_delete(true)
             .with_retry(RETRY)
             .with_http_connector(connector)
             .build();

@@ -18,17 +18,14 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Two of each part that people run more than one of, under the names that tests call them by.
-const PARTS: [(&str, &[&str]); 9] = [
+/// The parts, under the names that tests call them by; two of those that share their work.
+const PARTS: [(&str, &[&str]); 6] = [
     ("gateway-1", &["gateway"]),
     ("gateway-2", &["gateway"]),
     ("writer-1", &["writer"]),
     ("writer-2", &["writer"]),
     ("operational-1", &["consumer", "operational"]),
-    ("operational-2", &["consumer", "operational"]),
-    ("analytics-1", &["consumer", "analytics"]),
     ("archive-1", &["consumer", "archive"]),
-    ("archive-2", &["consumer", "archive"]),
 ];
 
 /// The parts and their servers.

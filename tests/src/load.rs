@@ -3,7 +3,7 @@
 use crate::{Client, oracle::Truth, world::eventually};
 use anyhow::{Result, ensure};
 use rand::Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{
@@ -29,6 +29,14 @@ pub enum Told {
     Unknown,
     /// Any other status.
     Refused(u16),
+}
+
+impl Told {
+    /// What a body with status 200 or 201 says.
+    pub fn acknowledged(body: &Value) -> Self {
+        let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self::Acknowledged { command_id: text("/command_id").parse().unwrap_or_default(), job_id: text("/aggregate/id") }
+    }
 }
 
 /// Submits jobs from several tasks until it is told to stop.
@@ -83,10 +91,7 @@ impl Load {
 async fn submit(client: &Client, key: &str) -> Told {
     let body = json!({ "queue": "load", "kind": "none", "config": { "key": key } });
     match client.command("work.SubmitJob", key, &body).await {
-        Ok(answer) if matches!(answer.status, 200 | 201) => {
-            let text = |pointer: &str| answer.body.pointer(pointer).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
-            Told::Acknowledged { command_id: text("/command_id").parse().unwrap_or_default(), job_id: text("/aggregate/id") }
-        }
+        Ok(answer) if matches!(answer.status, 200 | 201) => Told::acknowledged(&answer.body),
         Ok(answer) if matches!(answer.status, 202 | 503) => Told::Unknown,
         Ok(answer) => Told::Refused(answer.status),
         Err(_) => Told::Unknown,
@@ -105,7 +110,8 @@ pub async fn in_the_middle(load: &Load) -> Result<()> {
 /// Every acknowledged command has exactly one result and one first event; an unknown one none or one; nothing was refused.
 pub fn told_is_true(told: &BTreeMap<String, Told>, truth: &Truth) -> Result<()> {
     let results = truth.results()?;
-    let submitted: Vec<&str> = truth.entries[&schemas::Stream::Events].iter().map(|e| e.envelope.aggregate_id.as_str()).collect();
+    let events = truth.entries[&schemas::Stream::Events].iter().filter(|entry| entry.envelope.r#type == "work.JobSubmitted");
+    let submitted: Vec<&str> = events.map(|entry| entry.envelope.aggregate_id.as_str()).collect();
     let distinct: HashSet<&str> = submitted.iter().copied().collect();
     ensure!(distinct.len() == submitted.len(), "a job was submitted twice");
     let mut acknowledged = 0;

@@ -67,7 +67,12 @@ impl Parts {
         let store = async { if is(Role::needs_store) { how.store().await.map(Some) } else { Ok(None) } };
         let ((log, file), store) = futures::try_join!(how.log(), store)?;
         let objects = if is(Role::needs_objects) { Some(how.objects()?) } else { None };
-        let analytics = if is(Role::needs_analytics) { how.engine().await? } else { Analytics::absent("not needed here".into()) };
+        // An engine that no consumer in this process feeds would answer with rows that are missing.
+        let analytics = if roles.contains(&Role::Analytics) {
+            how.engine().await?
+        } else {
+            Analytics::absent("ClickHouse is the engine inside `swarmlog up`; this part runs alone".into())
+        };
         Ok(Self { log, store, analytics, objects, file })
     }
 
@@ -158,6 +163,11 @@ impl Opening<'_> {
     }
 
     async fn engine(&self) -> Done<Analytics> {
+        if self.servers.settings().clickhouse.url.is_some() {
+            let detail =
+                "clickhouse.url is set, and this version knows ClickHouse only as the engine in the process: leave it empty";
+            return Err(Failure::new(Exit::Usage, detail));
+        }
         let library = self.chdb_library.clone().unwrap_or_else(analytics::find_library);
         let folder = self.data.join("clickhouse");
         let opened = tokio::task::spawn_blocking(move || Analytics::embedded(&library, &folder)).await?;

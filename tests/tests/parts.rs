@@ -1,0 +1,107 @@
+//! Every part as processes of their own, two gateways and two writers, on real servers: killed in turn in the middle of a sweep.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use anyhow::{Context, Result, ensure};
+use local::Server;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+use swarmlog_tests::{
+    Client,
+    cluster::Cluster,
+    load::{Load, Told, in_the_middle, told_is_true},
+    oracle,
+    world::eventually,
+};
+
+const BOUND: Duration = Duration::from_secs(120);
+const JOBS: usize = 6;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    let (one, two) = (cluster.client("gateway-1")?, cluster.client("gateway-2")?);
+    let mut sweep = BTreeMap::new();
+    for trial in 0..JOBS {
+        let config = json!({ "seed": trial, "alpha": 0.05, "epochs": 5, "epoch_ms": 200 });
+        let body = json!({ "queue": "wine", "kind": "train.wine", "config": config });
+        let answer = one.command("work.SubmitJob", &format!("trial-{trial}"), &body).await?;
+        ensure!(answer.status == 201, "{}", answer.body);
+        sweep.insert(format!("trial-{trial}"), Told::acknowledged(&answer.body));
+    }
+    let mut workers = Vec::new();
+    for name in ["gateway-1", "gateway-2"] {
+        workers.push(cluster.verb(name, &["worker", "--queue", "wine", "--name", name])?.spawn()?);
+    }
+    let load = Load::start(&two, 4);
+    for name in cluster.names() {
+        in_the_middle(&load).await?;
+        cluster.kill(name)?;
+        if name.starts_with("writer") {
+            // The other writer takes the lanes over before this one is back.
+            in_the_middle(&load).await?;
+        }
+        cluster.restart(name).await?;
+    }
+    for server in [Server::Kafka, Server::Postgres] {
+        in_the_middle(&load).await?;
+        cluster.servers().kill(server)?;
+        cluster.servers().up(&[server])?;
+    }
+    in_the_middle(&load).await?;
+    eventually("every job completes", BOUND, || async { Ok(completed(&one).await? == JOBS) }).await?;
+    for mut worker in workers {
+        worker.kill()?;
+        worker.wait()?;
+    }
+    let mut told = load.stop().await;
+    told.extend(sweep);
+    eventually("the read models reach the end of the log", BOUND, || async { caught_up(&two).await }).await?;
+    for name in cluster.names() {
+        cluster.terminate(name).await?;
+    }
+    let (truth, _) = oracle::check_servers(cluster.servers().addresses()).await?;
+    told_is_true(&told, &truth)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_waits_for_a_server_that_is_away_at_its_start_and_names_it() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    cluster.kill("gateway-1")?;
+    cluster.servers().kill(Server::Postgres)?;
+    let client = cluster.client("gateway-1")?;
+    let mut gateway = cluster.launch("gateway-1")?;
+    eventually("the gateway says what it waits for", BOUND, || async {
+        let Ok(answer) = client.get("/health").await else { return Ok(false) };
+        let postgres = answer.body["dependencies"]["postgres"].as_str().unwrap_or_default();
+        Ok(answer.status == 503 && postgres.starts_with("failing"))
+    })
+    .await?;
+    let early = client.command("work.SubmitJob", "early", &json!({ "queue": "q", "kind": "none" })).await?;
+    ensure!(early.status == 503 && early.body["code"] == "starting", "{}: {}", early.status, early.body);
+    cluster.servers().up(&[Server::Postgres])?;
+    eventually("the gateway works once the database is back", BOUND, || async {
+        let answer = client.command("work.SubmitJob", "early", &json!({ "queue": "q", "kind": "none" })).await;
+        Ok(answer.is_ok_and(|answer| answer.status == 201 || answer.status == 200))
+    })
+    .await?;
+    gateway.kill()?;
+    gateway.wait()?;
+    Ok(())
+}
+
+async fn jobs(client: &Client) -> Result<Vec<Value>> {
+    match client.get("/v1/jobs?queue=wine&limit=100").await {
+        Ok(answer) => Ok(answer.body["items"].as_array().cloned().unwrap_or_default()),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+async fn completed(client: &Client) -> Result<usize> {
+    Ok(jobs(client).await?.iter().filter(|job| job["status"] == "completed").count())
+}
+
+async fn caught_up(client: &Client) -> Result<bool> {
+    let answer = client.get("/v1/projections").await?;
+    let items = answer.body["items"].as_array().context("no read models")?;
+    Ok(items.iter().all(|projection| projection["lag"] == 0))
+}

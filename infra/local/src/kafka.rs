@@ -4,20 +4,40 @@ use crate::{
     LocalError,
     process::{Place, loopback, step},
 };
-use std::{fs, path::Path, process::Command};
+use std::{fs, net::SocketAddr, path::Path, process::Command};
 use uuid::Uuid;
 
 /// What Maven is told to fetch.
 const POM: &str = include_str!("../kafka/pom.xml");
 
-/// Starts a broker on `port` (controller on `controller`), formatting its folder first if it is new.
-pub fn start(place: &Place, cache: &Path, port: u16, controller: u16) -> Result<(), LocalError> {
+/// Where a broker listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listeners {
+    /// For clients.
+    pub port: u16,
+    /// For the controller.
+    pub controller: u16,
+    /// For clients that come by another way.
+    pub detour: Option<Detour>,
+}
+
+/// A second listener, whose clients are told to go on at an address that somebody else forwards to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Detour {
+    /// Where the broker listens.
+    pub port: u16,
+    /// Where it says that it does.
+    pub advertised: SocketAddr,
+}
+
+/// Starts a broker, formatting its folder first if it is new.
+pub fn start(place: &Place, cache: &Path, listeners: Listeners) -> Result<(), LocalError> {
     let jars = jars(cache)?;
     let classes = format!("{}/*", jars.display());
     let data = place.data();
     fs::create_dir_all(&data).map_err(LocalError::at(&data))?;
     let properties = data.join("server.properties");
-    fs::write(&properties, settings(&data, port, controller)).map_err(LocalError::at(&properties))?;
+    fs::write(&properties, settings(&data, listeners)).map_err(LocalError::at(&properties))?;
     if !data.join("logs/meta.properties").exists() {
         let cluster = Uuid::new_v4().simple().to_string();
         let mut format = java(&classes);
@@ -26,7 +46,7 @@ pub fn start(place: &Place, cache: &Path, port: u16, controller: u16) -> Result<
     }
     let mut broker = java(&classes);
     broker.arg("kafka.Kafka").arg(&properties);
-    place.start(broker, loopback(port))
+    place.start(broker, loopback(listeners.port))
 }
 
 fn java(classes: &str) -> Command {
@@ -59,13 +79,19 @@ fn jars(cache: &Path) -> Result<std::path::PathBuf, LocalError> {
     Ok(folder)
 }
 
-fn settings(data: &Path, port: u16, controller: u16) -> String {
+fn settings(data: &Path, Listeners { port, controller, detour }: Listeners) -> String {
+    let (mut bound, mut advertised) = (String::new(), String::new());
+    if let Some(Detour { port, advertised: at }) = detour {
+        bound = format!(",DETOUR://127.0.0.1:{port}");
+        advertised = format!(",DETOUR://{at}");
+    }
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{bound}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DETOUR:PLAINTEXT\n\
          controller.listener.names=CONTROLLER\n\
          inter.broker.listener.name=PLAINTEXT\n\
          log.dirs={}\n\

@@ -1,10 +1,17 @@
 //! All servers of one folder.
 
-use crate::{Credentials, LocalError, kafka, postgres, process, process::Place, s3};
+use crate::{
+    Credentials, LocalError,
+    kafka::{self, Detour, Listeners},
+    postgres, process,
+    process::Place,
+    s3,
+};
 use nix::{fcntl, sys::signal::Signal};
 use serde::{Deserialize, Serialize};
 use std::{
     env, fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -53,6 +60,7 @@ pub struct Servers {
     folder: PathBuf,
     addresses: Addresses,
     s3_program: fn() -> Command,
+    detour: Option<Detour>,
 }
 
 impl Servers {
@@ -71,12 +79,21 @@ impl Servers {
                 addresses
             }
         };
-        Ok(Self { folder, addresses, s3_program })
+        Ok(Self { folder, addresses, s3_program, detour: None })
     }
 
     /// Where they listen.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Gives Kafka a second listener when it is started, and answers its address. Clients of that listener are told to go
+    /// on at `advertised`, which the caller forwards: Kafka's clients follow the address that the broker names, so a
+    /// proxy sees their connections only if the broker names the proxy.
+    pub fn advertise(&mut self, advertised: SocketAddr) -> Result<SocketAddr, LocalError> {
+        let port = process::free_port().map_err(LocalError::at(&self.folder))?;
+        self.detour = Some(Detour { port, advertised });
+        Ok(process::loopback(port))
     }
 
     /// Starts those of `servers` that do not run, side by side, and waits until each answers.
@@ -132,7 +149,7 @@ impl Servers {
         }
         let [kafka, controller, postgres, s3] = self.addresses.ports;
         match server {
-            Server::Kafka => kafka::start(&place, &cache()?, kafka, controller),
+            Server::Kafka => kafka::start(&place, &cache()?, Listeners { port: kafka, controller, detour: self.detour }),
             Server::Postgres => postgres::start(&place, postgres),
             Server::S3 => s3::start(&place, (self.s3_program)(), s3),
         }

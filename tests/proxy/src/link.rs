@@ -60,6 +60,7 @@ impl Link {
             let mut is_last = false;
             if let Some((act, mut gate)) = caught {
                 match act {
+                    Act::Pass => {}
                     Act::Hold => match gate.wait_for(|gate| *gate != Gate::Closed).await.map(|gate| *gate) {
                         Ok(Gate::Discarded) | Err(_) => return self.cut.cancel(),
                         Ok(Gate::Open | Gate::Closed) => {}

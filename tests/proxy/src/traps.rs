@@ -11,6 +11,8 @@ use tokio::sync::watch;
 /// What happens to a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
+    /// It arrives; the test is told that it came.
+    Pass,
     /// It waits, and what follows it on its way waits behind it, until the trap is released or discarded. Either end may
     /// go meanwhile: the frame still arrives when it is released.
     Hold,

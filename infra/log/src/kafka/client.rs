@@ -16,6 +16,11 @@ use std::{thread, time::Duration};
 
 /// The largest record, as bytes of a batch: twice what the codec allows.
 pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
+/// The pause before a transactional producer sends a request again, of which librdkafka takes up to a fifth away.
+const SECOND_TRY: Duration = Duration::from_millis(300);
+/// A transaction that took less was asked for once: librdkafka sends a request again, after an answer or a connection
+/// was lost, no sooner than after `retry.backoff.ms` less its jitter (`rd_kafka_broker_buf_retry`), and tells nobody.
+pub(super) const ASKED_ONCE: Duration = Duration::from_millis(200);
 /// How long a question to the brokers may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -87,6 +92,8 @@ impl Clients {
         // librdkafka wants neither to be longer.
         self.default_unless(&mut config, "message.timeout.ms", "delivery.timeout.ms", limit);
         self.default(&mut config, "socket.timeout.ms", limit);
+        config.set("retry.backoff.ms", SECOND_TRY.as_millis().to_string());
+        config.set("retry.backoff.max.ms", "1000");
         config.set("transactional.id", self.name(name));
         self.make(config, context)
     }

@@ -2,7 +2,8 @@
 //!
 //! The broker's fence is the truth; the number of the owner is written to the log by a first transaction, which also
 //! shows that the name is really held. A commit runs where blocking harms nobody and has an end in any case: an owner
-//! whose commit was given up, or not answered, has no producer any more and must be replaced.
+//! whose commit was given up, or not answered, has no producer any more and must be replaced. A producer whose requests
+//! may arrive late is replaced before the next transaction, if the name is still its owner's.
 
 use super::{
     client::retire,
@@ -38,6 +39,8 @@ pub(super) struct Owner {
 
 enum State {
     Ready(Transactor),
+    /// The last transaction ended for certain; the next one needs a new producer.
+    Spent,
     Fenced,
     /// Without a producer, and why.
     Lost(String),
@@ -52,7 +55,7 @@ impl Owner {
             let epoch = meta.epoch(&owned)? + 1;
             let mut work = Work { messages: vec![meta.owner(&owned, epoch)], consumed: Vec::new() };
             match transactor.commit(&mut work) {
-                Ok(_) => Ok((transactor, epoch)),
+                Ok(_) => Ok((State::ended(transactor), epoch)),
                 Err(Failed::Fenced) => Err(LogError::Fenced { name: owned, epoch: 0 }),
                 Err(Failed::Aborted(why) | Failed::Unknown(why)) => {
                     Err(LogError::Transient(format!("owner of {owned} could not be written down: {why}")))
@@ -61,8 +64,7 @@ impl Owner {
         });
         let taken = timeout(LIMIT, taking).await;
         let taken = taken.map_err(|_| LogError::Transient(format!("transactional name {name} could not be taken in time")))?;
-        let (transactor, epoch) = taken.map_err(|error| LogError::Transient(error.to_string()))??;
-        let state = State::Ready(transactor);
+        let (state, epoch) = taken.map_err(|error| LogError::Transient(error.to_string()))??;
         Ok(Self { shared, name: name.to_owned(), epoch, times: Times::default(), state, meters: Meters::new() })
     }
 
@@ -88,6 +90,9 @@ impl Owner {
                 self.times.learn(append.source.clone(), time);
             }
         }
+        if matches!(self.state, State::Spent) {
+            self.renew().await?;
+        }
         let transactor = match mem::replace(&mut self.state, State::Lost("a commit was given up before its end".to_owned())) {
             State::Ready(transactor) => transactor,
             state => {
@@ -112,6 +117,28 @@ impl Owner {
         messages.collect()
     }
 
+    /// Takes the name with a new producer, whose epoch fences the late requests of the old one. Who took the name
+    /// meanwhile has written a greater number.
+    async fn renew(&mut self) -> Result<(), LogError> {
+        let (clients, meta, name, epoch) = (self.shared.clients.clone(), self.shared.meta.clone(), self.name.clone(), self.epoch);
+        let taking = spawn_blocking(move || {
+            let is_owner = || Ok::<_, LogError>(meta.epoch(&name)? == epoch);
+            if !is_owner()? {
+                return Ok(None);
+            }
+            let transactor = Transactor::take(&clients, &name)?;
+            Ok::<_, LogError>(is_owner()?.then_some(transactor))
+        });
+        let taken = timeout(LIMIT, taking).await;
+        let taken =
+            taken.map_err(|_| LogError::Transient(format!("transactional name {} could not be taken again", self.name)))?;
+        self.state = match taken.map_err(|error| LogError::Transient(error.to_string()))?? {
+            Some(transactor) => State::Ready(transactor),
+            None => State::Fenced,
+        };
+        Ok(())
+    }
+
     async fn run(&mut self, transactor: Transactor, mut work: Work) -> Result<Vec<Offset>, LogError> {
         let (start, count) = (Instant::now(), work.messages.len());
         let committing = spawn_blocking(move || {
@@ -125,13 +152,13 @@ impl Owner {
         };
         match outcome {
             Ok(offsets) => {
-                self.state = State::Ready(transactor);
+                self.state = State::ended(transactor);
                 self.meters.commit_seconds.record(start.elapsed().as_secs_f64());
                 self.meters.group_records.record(count as f64);
                 Ok(offsets)
             }
             Err(Failed::Aborted(why)) => {
-                self.state = State::Ready(transactor);
+                self.state = State::ended(transactor);
                 Err(LogError::Transient(format!("transaction of {} was aborted: {why}", self.name)))
             }
             Err(Failed::Fenced) => {
@@ -169,7 +196,7 @@ impl Owner {
         match &self.state {
             State::Fenced => self.fenced(),
             State::Lost(why) => LogError::Ambiguous(format!("owner of {} has no producer any more: {why}", self.name)),
-            State::Ready(_) => LogError::Transient(format!("owner of {} is busy", self.name)),
+            State::Ready(_) | State::Spent => LogError::Transient(format!("owner of {} is busy", self.name)),
         }
     }
 
@@ -181,6 +208,17 @@ impl Owner {
     fn fenced(&self) -> LogError {
         meters::fenced(&self.name);
         LogError::Fenced { name: self.name.clone(), epoch: 0 }
+    }
+}
+
+impl State {
+    /// After a transaction of which the end is known.
+    fn ended(transactor: Transactor) -> Self {
+        if !transactor.is_spent() {
+            return Self::Ready(transactor);
+        }
+        retire(transactor);
+        Self::Spent
     }
 }
 

@@ -3,10 +3,12 @@
 //! Records are handed over, consumed offsets are sent while they travel, deliveries are awaited in short steps (the
 //! library's own flush waits in steps of 100 ms), then the transaction is committed. What failed before the commit was
 //! asked for changed nothing: it is aborted. A producer that was left without an answer must not be used again, because
-//! its late request could end a later transaction.
+//! its late request could end a later transaction (Kafka before KIP-890's second part, confluentinc/librdkafka#5423). The
+//! library itself asks again after a lost answer and tells nobody, but it pauses first: whatever took as long as that
+//! pause counts as asked twice.
 
 use super::{
-    client::Clients,
+    client::{ASKED_ONCE, Clients},
     context::Context,
     error::{code, is_expelled, is_fenced, is_late, refused},
     groups::Voucher,
@@ -23,7 +25,10 @@ use rdkafka::{
     types::RDKafkaErrorCode as Code,
 };
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -67,6 +72,14 @@ pub(super) enum Failed {
 pub(super) struct Transactor {
     producer: BaseProducer<Deliveries>,
     pace: Mutex<Pace>,
+    is_spent: AtomicBool,
+}
+
+/// How things stood when a transaction began.
+#[derive(Clone, Copy)]
+struct Begin {
+    at: Instant,
+    disruptions: u64,
 }
 
 impl Transactor {
@@ -76,7 +89,7 @@ impl Transactor {
         let limit = Instant::now() + INIT;
         loop {
             match producer.init_transactions(limit.saturating_duration_since(Instant::now())) {
-                Ok(()) => return Ok(Self { producer, pace: Mutex::default() }),
+                Ok(()) => return Ok(Self { producer, pace: Mutex::default(), is_spent: AtomicBool::default() }),
                 Err(error) if is_fenced(code(&error)) => return Err(LogError::Fenced { name: name.to_owned(), epoch: 0 }),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < limit => {
                     producer.poll(Duration::from_millis(10));
@@ -84,6 +97,11 @@ impl Transactor {
                 Err(error) => return Err(refused(&format!("transactional name {name} cannot be taken"), &error)),
             }
         }
+    }
+
+    /// Whether a request of the transaction that ended last may still be under way. Then a new producer must take the name.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::Acquire)
     }
 
     /// Commits and answers the offsets of the messages.
@@ -98,17 +116,20 @@ impl Transactor {
 
     fn transact(&self, work: &mut Work, filled: impl FnOnce(Instant)) -> Result<Vec<Offset>, Failed> {
         self.producer.context().delivered.lock().clear(work.messages.len());
-        let disruptions = self.disruptions();
+        let begin = Begin { at: Instant::now(), disruptions: self.disruptions() };
         self.producer.begin_transaction().map_err(|error| self.judge("begin", &error))?;
         if let Err(failed) = self.fill(work) {
-            return Err(self.abort(failed, disruptions));
+            return Err(self.abort(failed, begin));
         }
         filled(Instant::now());
         match self.producer.commit_transaction(COMMIT) {
-            Ok(()) => Ok(self.producer.context().delivered.lock().take()),
-            Err(error) if needs_abort(&error) => Err(self.abort(self.judge("commit", &error), disruptions)),
+            Ok(()) => {
+                self.is_spent.store(self.is_asked_twice(begin), Ordering::Release);
+                Ok(self.producer.context().delivered.lock().take())
+            }
+            Err(error) if needs_abort(&error) => Err(self.abort(self.judge("commit", &error), begin)),
             // The answer to a first request may have been lost, and a newer producer have come before the second.
-            Err(error) if is_fenced(code(&error)) && self.disruptions() == disruptions => Err(Failed::Fenced),
+            Err(error) if is_fenced(code(&error)) && !self.is_asked_twice(begin) => Err(Failed::Fenced),
             Err(error) => Err(Failed::Unknown(format!("commit: {error}"))),
         }
     }
@@ -166,10 +187,12 @@ impl Transactor {
     }
 
     /// Aborts after a failure, which stays as it is unless the abort goes wrong.
-    fn abort(&self, failed: Failed, disruptions: u64) -> Failed {
+    fn abort(&self, failed: Failed, begin: Begin) -> Failed {
         let failed = match failed {
             // A request that went down with its connection may still arrive.
-            Failed::Aborted(why) if self.disruptions() != disruptions => Failed::Unknown(format!("{why}; it was not committed")),
+            Failed::Aborted(why) if self.disruptions() != begin.disruptions => {
+                Failed::Unknown(format!("{why}; it was not committed"))
+            }
             failed => failed,
         };
         if matches!(failed, Failed::Unknown(_)) {
@@ -181,7 +204,10 @@ impl Transactor {
             return unknown;
         }
         match self.producer.abort_transaction(ABORT) {
-            Ok(()) => failed,
+            Ok(()) => {
+                self.is_spent.store(self.is_asked_twice(begin), Ordering::Release);
+                failed
+            }
             Err(error) if is_fenced(code(&error)) => Failed::Fenced,
             Err(error) => match failed {
                 Failed::Fenced => Failed::Fenced,
@@ -198,6 +224,11 @@ impl Transactor {
             code if is_late(code) => Failed::Unknown(format!("{step}: {error}; it was not committed")),
             _ => Failed::Aborted(format!("{step}: {error}")),
         }
+    }
+
+    /// Whether a request of the transaction may have been sent twice, and the first one still be under way.
+    fn is_asked_twice(&self, begin: Begin) -> bool {
+        begin.at.elapsed() >= ASKED_ONCE || self.disruptions() != begin.disruptions
     }
 
     fn disruptions(&self) -> u64 {

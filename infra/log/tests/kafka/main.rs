@@ -4,5 +4,6 @@
 
 mod conformance;
 mod faults;
+mod late;
 mod wire;
 mod world;

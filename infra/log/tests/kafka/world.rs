@@ -1,7 +1,9 @@
 //! A broker for all tests of this program, and logs of their own on it.
 
 use local::{Server, Servers};
+use proxy::{Proxy, Wire};
 use std::{
+    net::SocketAddr,
     path::Path,
     process::Command,
     sync::{Arc, OnceLock},
@@ -11,6 +13,7 @@ use swarmlog_log::{
     kafka::{KafkaConfig, KafkaLog},
 };
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 /// A broker that ends with the test that started it.
@@ -22,12 +25,26 @@ pub struct Broker {
 
 impl Broker {
     pub fn start() -> Self {
+        Self::advertised(None).0
+    }
+
+    /// A broker, and a proxy between it and the clients that come to the proxy's address.
+    pub async fn behind_a_proxy() -> (Self, Proxy) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (broker, upstream) = tokio::task::spawn_blocking(move || Self::advertised(Some(address))).await.unwrap();
+        let proxy = Proxy::start(listener, upstream.unwrap(), Wire::Kafka).unwrap();
+        (broker, proxy)
+    }
+
+    fn advertised(at: Option<SocketAddr>) -> (Self, Option<SocketAddr>) {
         let folder = tempfile::tempdir().unwrap();
         // No S3 server is started here.
-        let servers = Servers::open(folder.path(), || Command::new("false")).unwrap();
+        let mut servers = Servers::open(folder.path(), || Command::new("false")).unwrap();
         servers.end_with_this_process().unwrap();
+        let upstream = at.map(|at| servers.advertise(at).unwrap());
         servers.up(&[Server::Kafka]).unwrap();
-        Self { servers, folder }
+        (Self { servers, folder }, upstream)
     }
 
     /// Where its files are.

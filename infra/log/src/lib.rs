@@ -12,9 +12,11 @@ pub mod conformance;
 pub mod kafka;
 mod meters;
 mod port;
+mod share;
 pub mod sqlite;
 
 pub use port::{
     Append, Consumed, Consumer, Delivery, Durability, Log, LogError, Offset, Record, Source, Timeline, Transaction,
     Transactional, unread,
 };
+pub use share::{Share, ShareError};

@@ -161,9 +161,11 @@ pub trait Transactional: Send {
 /// What a consumer is told next.
 #[derive(Debug)]
 pub enum Delivery {
-    /// These partitions are now this consumer's; it must [`seek`](Consumer::seek) each before records come.
+    /// These partitions are now this consumer's; it must [`seek`](Consumer::seek) each before records come. None, if
+    /// others have them all.
     Assigned(Vec<Source>),
-    /// These are no longer; finish and commit nothing for them from now on.
+    /// These are no longer. Nobody else gets them before this consumer asks for what comes next (or has kept silent for
+    /// too long): end until then what is done for them, and commit nothing for them afterwards.
     Revoked(Vec<Source>),
     /// Records of one partition, in order, without gaps since the last.
     Records(Source, Vec<Record>),
@@ -178,6 +180,14 @@ pub trait Consumer: Send {
 
     /// Delivers `source` from `from` on.
     fn seek(&mut self, source: &Source, from: Offset);
+
+    /// Leaves the group and waits, for a few seconds at most, until the others can know: a process that ends at once
+    /// after a drop may be waited for until its session has expired.
+    fn leave(self: Box<Self>) -> BoxFuture<'static, ()> {
+        // Enough where the others know at once.
+        drop(self);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// How far `next` is from `end` in offsets, 0 if no record lies between: the last offsets of a Kafka partition may be

@@ -9,9 +9,13 @@
 
 pub mod appends;
 pub mod groups;
+mod heedless;
 pub mod reading;
+pub mod sharing;
 mod steps;
 pub mod transactions;
+
+pub use heedless::{Everything, Heedless};
 
 use crate::Log;
 use std::{future::Future, sync::Arc, time::Duration};
@@ -73,6 +77,10 @@ macro_rules! log_conformance {
             groups::nothing_comes_from_a_revoked_partition,
             groups::records_that_come_later_wake_a_member_and_silence_is_idle,
             groups::every_record_counts_once_while_members_come_and_go,
+            sharing::a_partition_that_was_not_sought_delivers_nothing_also_when_it_comes_back,
+            sharing::a_member_for_whom_nothing_is_left_is_told_so,
+            sharing::a_partition_changes_hands_when_its_holder_asks_for_what_comes_next,
+            sharing::shared_work_is_done_once_for_every_partition_while_members_come_and_go,
         }
     };
     ($fixture:ty: $($module:ident::$case:ident),+ $(,)?) => {

@@ -21,14 +21,16 @@ use rdkafka::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::Notify,
-    time::{Instant, timeout_at},
+    sync::{Notify, oneshot},
+    time::{Instant, timeout, timeout_at},
 };
 
 /// Events of the library may hide that more waits behind them, so waits are no longer than this.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A delivery holds one record or about so many bytes.
 const MOST_BYTES: usize = 8 << 20;
+/// How long a member that leaves waits for the brokers.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The member, as transactions see it.
 pub(super) struct Joined {
@@ -62,6 +64,8 @@ pub(super) struct Member {
     owes: bool,
     /// A record that did not belong to the delivery before.
     ahead: Option<(usize, Record)>,
+    /// Dropped when the group was left.
+    left: Option<oneshot::Sender<()>>,
 }
 
 struct Owned {
@@ -90,7 +94,7 @@ impl Member {
         consumer.subscribe(&names).map_err(|error| error::refused(&format!("group {group} cannot be joined"), &error))?;
         let joined = Arc::new(Joined { consumer, owned: Mutex::default() });
         shared.groups.join(group, &joined);
-        Ok(Self { shared, joined, ready, topics, owned: Vec::new(), moved: false, owes: false, ahead: None })
+        Ok(Self { shared, joined, ready, topics, owned: Vec::new(), moved: false, owes: false, ahead: None, left: None })
     }
 
     async fn deliver(&mut self, max: usize, wait: Duration) -> Result<Delivery, LogError> {
@@ -126,9 +130,7 @@ impl Member {
                     let sources: Vec<Source> = owned.iter().map(|owned| owned.source.clone()).collect();
                     self.owned.extend(owned);
                     self.publish();
-                    if !sources.is_empty() {
-                        return Ok(Some(Delivery::Assigned(sources)));
-                    }
+                    return Ok(Some(Delivery::Assigned(sources)));
                 }
                 Change::Revoked => {
                     let sources: Vec<Source> = self.owned.drain(..).map(|owned| owned.source).collect();
@@ -241,6 +243,16 @@ impl Consumer for Member {
             self.moved = true;
         }
     }
+
+    fn leave(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+        let (left, has_left) = oneshot::channel();
+        self.left = Some(left);
+        drop(self);
+        Box::pin(async move {
+            // Nothing is ever said: either the sender is dropped, or it took too long.
+            let _ = timeout(FAREWELL, has_left).await;
+        })
+    }
 }
 
 impl Drop for Member {
@@ -250,7 +262,8 @@ impl Drop for Member {
             // If it fails, the group finds out by the end of the session.
             let _ = self.joined.consumer.unassign();
         }
-        retire(self.joined.clone());
+        // In this order: closing the consumer is what leaves the group.
+        retire((self.joined.clone(), self.left.take()));
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) struct Member {
     shared: Arc<Shared>,
     membership: Membership,
     owned: Vec<Owned>,
+    /// Partitions that it was told it loses and that are still kept from others.
+    lost: Vec<Arc<Partition>>,
+    /// Whether it was told for the first time what its share is.
+    is_told: bool,
     /// Generation of the group at the last look that changed nothing.
     seen: u64,
     /// When to look again although nobody called.
@@ -46,13 +50,16 @@ impl Member {
         let absent = |topic: &str| LogError::Absent(Source { topic: topic.into(), partition: 0 });
         let topics = topics.iter().map(|topic| shared.topic(topic).ok_or_else(|| absent(topic)));
         let membership = shared.groups.join(group, topics.collect::<Result<_, _>>()?);
-        Ok(Self { shared, membership, owned: Vec::new(), seen: 0, look_again: None, turn: 0 })
+        Ok(Self { shared, membership, owned: Vec::new(), lost: Vec::new(), is_told: false, seen: 0, look_again: None, turn: 0 })
     }
 
     async fn deliver(&mut self, max: usize, wait: Duration) -> Result<Delivery, LogError> {
         let end = far(wait);
         loop {
             self.shared.check()?;
+            if !self.lost.is_empty() {
+                self.shared.groups.let_go(&self.membership, &std::mem::take(&mut self.lost));
+            }
             if let Some(change) = self.review() {
                 return Ok(change);
             }
@@ -76,9 +83,12 @@ impl Member {
             Change::Revoked(lost) => {
                 self.owned.retain(|owned| !lost.iter().any(|lost| Arc::ptr_eq(lost, &owned.partition)));
                 lost.iter().for_each(|partition| partition.leave(&self.membership.wake));
-                Some(Delivery::Revoked(sources(&lost)))
+                let told = Delivery::Revoked(sources(&lost));
+                self.lost = lost;
+                Some(told)
             }
             Change::Assigned(won) => {
+                self.is_told = true;
                 won.iter().for_each(|partition| partition.listen(&self.membership.wake));
                 self.owned.extend(won.iter().map(|partition| Owned { partition: partition.clone(), next: None }));
                 Some(Delivery::Assigned(sources(&won)))
@@ -86,7 +96,9 @@ impl Member {
             Change::None(look_again) => {
                 self.seen = generation;
                 self.look_again = look_again;
-                None
+                let has_nothing = !self.is_told && look_again.is_none();
+                self.is_told |= has_nothing;
+                has_nothing.then(|| Delivery::Assigned(Vec::new()))
             }
         }
     }

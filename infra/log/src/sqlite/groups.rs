@@ -2,8 +2,9 @@
 //!
 //! The partitions of a topic are shared out in ranges among the members that consume it, in the order in which they
 //! joined; members with the same topics so get the same partitions of each. A partition changes hands only when the
-//! old holder has been told, in [`Delivery::Revoked`](crate::Delivery), or has left. A holder that does not ask for
-//! deliveries any more is not waited for beyond [`HANDOVER`]; epochs keep it from doing harm.
+//! old holder was told, in [`Delivery::Revoked`](crate::Delivery), and has asked for what comes next, or has left. A
+//! holder that does not ask for deliveries any more is not waited for beyond [`HANDOVER`]; epochs and positions keep it
+//! from doing harm.
 
 use super::partition::{Partition, Partitions};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use std::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-/// How long a new holder waits for the old one to be told.
+/// How long a new holder waits for the old one to let go.
 pub(super) const HANDOVER: Duration = Duration::from_secs(10);
 
 /// The partitions of the topics that a member consumes.
@@ -90,6 +91,17 @@ impl Groups {
         }
     }
 
+    /// Frees partitions that a member was told it loses.
+    pub(super) fn let_go(&self, membership: &Membership, lost: &[Arc<Partition>]) {
+        let mut groups = self.0.lock();
+        let Some(group) = groups.get_mut(&membership.group) else { return };
+        for partition in lost {
+            // A holder that took too long has lost it already.
+            group.holders.retain(|id, holder| *id != partition.id || *holder != membership.id);
+        }
+        group.call();
+    }
+
     /// Compares what a member has with what it should have.
     pub(super) fn review<'a>(&self, membership: &Membership, owned: impl Iterator<Item = &'a Arc<Partition>>) -> Change {
         let mut groups = self.0.lock();
@@ -118,16 +130,12 @@ impl Group {
         for partition in owned {
             let held = self.holders.get(&partition.id) == Some(&id);
             if !held || !due.contains_key(&partition.id) {
-                if held {
-                    self.holders.remove(&partition.id);
-                }
                 revoked.push(partition.clone());
             } else {
                 due.remove(&partition.id);
             }
         }
         if !revoked.is_empty() {
-            self.call();
             return Change::Revoked(revoked);
         }
         let patience = self.changed + HANDOVER;

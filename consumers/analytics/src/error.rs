@@ -1,6 +1,6 @@
 //! What can go wrong for good; everything else is tried again.
 
-use log::Source;
+use log::{ShareError, Source};
 
 /// What the caller can do nothing about but stop.
 #[derive(Debug, thiserror::Error)]
@@ -28,4 +28,13 @@ pub enum ConsumerError {
     /// The log or a task failed.
     #[error("{0}")]
     Fatal(String),
+}
+
+impl From<ShareError<Self>> for ConsumerError {
+    fn from(error: ShareError<Self>) -> Self {
+        match error {
+            ShareError::Work(error) => error,
+            other => Self::Fatal(other.to_string()),
+        }
+    }
 }

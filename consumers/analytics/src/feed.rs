@@ -57,18 +57,19 @@ pub(crate) struct Feed {
     place: Place,
     kind: Kind,
     health: Component,
-    shutdown: CancellationToken,
+    stop: CancellationToken,
 }
 
 /// Why a feed ends.
 enum End {
-    Shutdown,
+    /// The program ends, or the partition is somebody else's now.
+    Stopped,
     Failed(ConsumerError),
 }
 
 impl From<Interrupted> for End {
     fn from(_: Interrupted) -> Self {
-        Self::Shutdown
+        Self::Stopped
     }
 }
 
@@ -85,30 +86,27 @@ impl Feed {
         source: Source,
         kind: Kind,
         health: Component,
-        shutdown: CancellationToken,
+        stop: CancellationToken,
     ) -> Self {
         let timeline = log.timeline();
-        Self { log, client, place: Place { source, timeline }, kind, health, shutdown }
+        Self { log, client, place: Place { source, timeline }, kind, health, stop }
     }
 
-    /// Runs until the shutdown or a failure that no repetition mends.
+    /// Runs until it is stopped or meets a failure that no repetition mends.
     pub(crate) async fn run(self) -> Result<(), ConsumerError> {
         match self.follow().await {
             Ok(never) => match never {},
-            Err(End::Shutdown) => Ok(()),
-            Err(End::Failed(error)) => {
-                self.health.set(Status::Failing(error.to_string()));
-                Err(error)
-            }
+            Err(End::Stopped) => Ok(()),
+            Err(End::Failed(error)) => Err(error),
         }
     }
 
     async fn follow(&self) -> Result<std::convert::Infallible, End> {
-        let mut backoff = Backoff::new(&self.health, &self.shutdown);
+        let mut backoff = Backoff::new(&self.health, &self.stop);
         let mut cursor = self.resume(&mut backoff).await?;
         loop {
-            if self.shutdown.is_cancelled() {
-                return Err(End::Shutdown);
+            if self.stop.is_cancelled() {
+                return Err(End::Stopped);
             }
             let started = Instant::now();
             let (records, full) = self.gather(cursor.offset, &mut backoff).await?;
@@ -187,7 +185,7 @@ impl Feed {
     async fn wait(&self, from: Offset, backoff: &mut Backoff<'_>) -> Result<(), End> {
         let waited = tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => return Err(End::Shutdown),
+            () = self.stop.cancelled() => return Err(End::Stopped),
             waited = self.log.wait(&self.place.source, from, IDLE) => waited,
         };
         match waited {
@@ -201,7 +199,7 @@ impl Feed {
     async fn pace(&self, until: Instant) -> Result<(), End> {
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => Err(End::Shutdown),
+            () = self.stop.cancelled() => Err(End::Stopped),
             () = sleep_until(until) => Ok(()),
         }
     }
@@ -215,8 +213,8 @@ impl Feed {
             "paused"
         );
         self.health.set(Status::Failing(format!("paused: {reason}")));
-        self.shutdown.cancelled().await;
-        End::Shutdown
+        self.stop.cancelled().await;
+        End::Stopped
     }
 
     async fn report(&self, next: Offset) {
@@ -228,6 +226,15 @@ impl Feed {
 
     fn labels(&self) -> (String, String) {
         (self.place.source.topic.to_string(), self.place.source.partition.to_string())
+    }
+}
+
+impl Drop for Feed {
+    /// The partition is no longer this process's: nothing is said about it any more.
+    fn drop(&mut self) {
+        self.health.remove();
+        let (topic, partition) = self.labels();
+        metrics::gauge!(meters::LAG, "topic" => topic, "partition" => partition).set(0.0);
     }
 }
 

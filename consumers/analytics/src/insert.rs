@@ -13,19 +13,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long the store may take a piece of a batch, and the end of one.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The shutdown came before the outcome was known; the next start finds out from the table.
+/// It was stopped before the outcome was known; the next owner finds out from the table.
 pub(crate) struct Interrupted;
 
 /// Pauses that grow, and the health that goes with them.
 pub(crate) struct Backoff<'a> {
     health: &'a Component,
-    shutdown: &'a CancellationToken,
+    stop: &'a CancellationToken,
     pause: Duration,
 }
 
 impl<'a> Backoff<'a> {
-    pub(crate) fn new(health: &'a Component, shutdown: &'a CancellationToken) -> Self {
-        Self { health, shutdown, pause: FIRST_PAUSE }
+    pub(crate) fn new(health: &'a Component, stop: &'a CancellationToken) -> Self {
+        Self { health, stop, pause: FIRST_PAUSE }
     }
 
     /// Says what failed and waits.
@@ -39,7 +39,7 @@ impl<'a> Backoff<'a> {
         self.pause = (pause * 2).min(LONGEST_PAUSE);
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => Err(Interrupted),
+            () = self.stop.cancelled() => Err(Interrupted),
             () = tokio::time::sleep(pause) => Ok(()),
         }
     }

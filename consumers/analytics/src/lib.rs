@@ -1,6 +1,6 @@
 //! The consumer that feeds ClickHouse: events of every context into `events`, metrics into `run_metrics`.
 //!
-//! One feed per partition. It asks the table how far it has come, reads on from there, and inserts batches: one batch
+//! One feed per partition, and every partition with one member of the group. A feed asks the table how far it has come, reads on from there, and inserts batches: one batch
 //! is one block of one contiguous range of one partition inside one month, with a token that names the range. An insert
 //! whose outcome nobody knows is repeated with the same bytes and the same token until it is known, so every record is
 //! stored once, whatever was killed when. A record that cannot be read goes into `parked` with its bytes, before the
@@ -23,55 +23,51 @@ pub use error::ConsumerError;
 
 use analytics::Analytics;
 use feed::{Feed, Kind};
-use log::{Log, Source};
+use log::{Log, Share, Source};
 use schemas::{SchemaKind, Stream};
 use service::{Lifecycle, Status};
-use std::{collections::BTreeSet, sync::Arc};
-use tokio::task::JoinSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The topic of metrics.
 const METRICS_TOPIC: &str = "telemetry.metric";
 
-/// Feeds the analytics store until the shutdown. Without a store it says so in the health and waits for the shutdown.
+/// The consumer group among whose members the partitions are shared out.
+const GROUP: &str = "analytics";
+
+/// Feeds the analytics store until the shutdown, from the partitions that the group gives to this process. Without a
+/// store it says so in the health and waits for the shutdown.
 pub async fn run(log: Arc<dyn Log>, analytics: Analytics, lifecycle: Lifecycle) -> Result<(), ConsumerError> {
-    let shutdown = lifecycle.shutdown();
+    let health = lifecycle.health();
     let client = match analytics.client() {
         Ok(client) => client,
         Err(error) => {
-            lifecycle.health().component("consumer.analytics").set(Status::Degraded(error.to_string()));
+            health.component("consumer.analytics").set(Status::Degraded(error.to_string()));
             tracing::warn!(error.reason = %error, "events are not fed into analytics");
-            shutdown.cancelled().await;
+            lifecycle.shutdown().cancelled().await;
             return Ok(());
         }
     };
-    let mut feeds = JoinSet::new();
-    for (topic, kind) in topics() {
-        for partition in 0..log.partitions() {
-            let source = Source { topic: topic.clone(), partition };
-            let health = lifecycle.health().component(format!("consumer.analytics {source}"));
-            let feed = Feed::new(log.clone(), client.clone(), source, kind.clone(), health, shutdown.clone());
-            feeds.spawn(feed.run());
-        }
-    }
-    let mut first = Ok(());
-    while let Some(ended) = feeds.join_next().await {
-        let ended = ended.unwrap_or_else(|panic| Err(ConsumerError::Fatal(panic.to_string())));
-        if first.is_ok() && ended.is_err() {
-            // The others finish their batch and leave.
-            shutdown.cancel();
-            first = ended;
-        }
-    }
-    first
+    let kinds = topics();
+    let topics: Vec<&str> = kinds.keys().map(|topic| &**topic).collect();
+    let share = Share { log: log.clone(), group: GROUP, topics: &topics, lifecycle: &lifecycle };
+    let feed = |source: Source, stop| {
+        let component = health.component(format!("consumer.analytics {source}"));
+        let kind = kinds.get(&source.topic).cloned().unwrap_or(Kind::Points);
+        Feed::new(log.clone(), client.clone(), source, kind, component, stop).run()
+    };
+    Ok(share.run(feed).await?)
 }
 
 /// Every topic it reads.
-fn topics() -> Vec<(Arc<str>, Kind)> {
+fn topics() -> BTreeMap<Arc<str>, Kind> {
     let events = schemas::SCHEMAS.iter().filter(|schema| schema.kind == SchemaKind::Event).map(|schema| schema.context);
     let contexts: BTreeSet<&'static str> = events.collect();
-    let mut topics: Vec<(Arc<str>, Kind)> =
+    let mut topics: BTreeMap<Arc<str>, Kind> =
         contexts.into_iter().map(|context| (Stream::Events.topic(context).into(), Kind::Events { context })).collect();
-    topics.push((METRICS_TOPIC.into(), Kind::Points));
+    topics.insert(METRICS_TOPIC.into(), Kind::Points);
     topics
 }
 
@@ -82,8 +78,7 @@ mod tests {
     #[test]
     fn every_context_with_events_is_fed() {
         let topics = topics();
-        assert!(topics.iter().any(|(topic, kind)| &**topic == "work.events" && *kind == Kind::Events { context: "work" }));
-        assert!(topics.iter().any(|(topic, kind)| &**topic == "telemetry.metric" && *kind == Kind::Points));
-        assert_eq!(topics.len(), topics.iter().map(|(topic, _)| topic).collect::<BTreeSet<_>>().len());
+        assert_eq!(topics.get("work.events"), Some(&Kind::Events { context: "work" }));
+        assert_eq!(topics.get("telemetry.metric"), Some(&Kind::Points));
     }
 }

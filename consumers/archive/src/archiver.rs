@@ -1,17 +1,26 @@
-//! The loop: one task per partition that reads the log, fills a file, adds it to the chain, and begins again.
+//! The loop: one task per partition of this process that reads the log, fills a file, adds it to the chain, and begins again.
 //!
 //! Nothing is remembered between attempts: after any error the task pauses and finds the end of the chain anew. So an
-//! answer that got lost, a second archiver and a restart are all the same case.
+//! answer that got lost, a second archiver, one that was stopped while its partition went to another, and a restart are
+//! all the same case.
 
-use crate::{ArchiveError, Roll, chain::Chain, chain::Grown, meters, trouble::Troubles, waiting::Waiting};
-use log::{Log, Source};
+use crate::{
+    ArchiveError, Roll,
+    chain::{Chain, Grown},
+    meters,
+    trouble::{State, Troubles},
+    waiting::Waiting,
+};
+use log::{Log, Share, Source};
 use objects::Objects;
 use schemas::{SchemaKind, Stream};
 use service::Lifecycle;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+/// The consumer group among whose members the partitions are shared out.
+const GROUP: &str = "archive";
 /// How many records are read at once.
 const BATCH: usize = 1_000;
 /// How long a task waits for new records before it looks at the clock again.
@@ -40,44 +49,42 @@ pub struct Archiver {
 }
 
 impl Archiver {
-    /// Archives every event of the log until the shutdown, then writes what still waits (a last read of the log goes
-    /// before). Ends earlier only if the log cannot go on.
+    /// Archives the events of the partitions that the group gives to this process, until the shutdown; then writes what
+    /// still waits (a last read of the log goes before). Ends earlier only if the log cannot go on.
     pub async fn run(self, lifecycle: Lifecycle) -> Result<(), ArchiveError> {
-        let partitions = self.log.partitions();
-        let sources: Vec<Source> = event_topics()
-            .iter()
-            .flat_map(|topic| (0..partitions).map(|partition| Source { topic: topic.clone(), partition }))
-            .collect();
-        let troubles = Troubles::new(lifecycle.health().component("archive"), sources.len());
-        let mut tasks = JoinSet::new();
-        for source in sources {
-            let chain = Chain { objects: self.objects.clone(), timeline: self.log.timeline().0, source };
-            let task = Partition {
+        let topics = event_topics();
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let share = Share { log: self.log.clone(), group: GROUP, topics: &topics, lifecycle: &lifecycle };
+        let troubles = Troubles::new(lifecycle.health());
+        let archive = |source: Source, stop| {
+            let chain = Chain { objects: self.objects.clone(), timeline: self.log.timeline().0, source: source.clone() };
+            let partition = Partition {
                 archiver: self.clone(),
                 chain,
-                troubles: troubles.clone(),
+                state: troubles.begin(source),
+                stop,
                 shutdown: lifecycle.shutdown(),
                 pause: FIRST_PAUSE,
             };
-            tasks.spawn(task.run());
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended.map_err(|error| ArchiveError::Fatal(format!("an archiving task died: {error}")))??;
-        }
-        Ok(())
+            partition.run()
+        };
+        Ok(share.run(archive).await?)
     }
 }
 
 /// The topics of events, one per context.
-fn event_topics() -> Vec<Arc<str>> {
+fn event_topics() -> Vec<String> {
     let contexts: BTreeSet<&str> = schemas::SCHEMAS.iter().filter(|s| s.kind == SchemaKind::Event).map(|s| s.context).collect();
-    contexts.into_iter().map(|context| Stream::Events.topic(context).into()).collect()
+    contexts.into_iter().map(|context| Stream::Events.topic(context)).collect()
 }
 
 struct Partition {
     archiver: Archiver,
     chain: Chain,
-    troubles: Troubles,
+    state: State,
+    /// The program ends, or the partition is somebody else's now.
+    stop: CancellationToken,
+    /// The program ends.
     shutdown: CancellationToken,
     pause: Duration,
 }
@@ -86,16 +93,16 @@ impl Partition {
     async fn run(mut self) -> Result<(), ArchiveError> {
         loop {
             match self.follow().await {
-                Ok(()) if self.shutdown.is_cancelled() => return Ok(()),
+                Ok(()) if self.stop.is_cancelled() => return Ok(()),
                 Ok(()) => {}
                 Err(error @ ArchiveError::Fatal(_)) => return Err(error),
                 Err(error) => {
                     meters::failed(&self.chain.source);
-                    if self.troubles.set(&self.chain.source, error.clone()) {
+                    if self.state.set(error.clone()) {
                         tracing::warn!(archive.partition = %self.chain.source, error = %error, "cannot archive, will try again");
                     }
                     tokio::select! {
-                        () = self.shutdown.cancelled() => return Ok(()),
+                        () = self.stop.cancelled() => return Ok(()),
                         () = tokio::time::sleep(self.pause) => self.pause = (self.pause * 2).min(LONGEST_PAUSE),
                     }
                 }
@@ -103,16 +110,20 @@ impl Partition {
         }
     }
 
-    /// Follows the log from the end of the chain until the shutdown, or until somebody else has grown the chain.
+    /// Follows the log from the end of the chain until it is stopped, or until somebody else has grown the chain. What
+    /// waits is written at the shutdown; if the partition goes to somebody else, it is theirs to write.
     async fn follow(&mut self) -> Result<(), ArchiveError> {
         let end = self.chain.end().await?;
         let mut next = self.chain.next_offset(&self.archiver.log, end.as_ref()).await?;
         let mut waiting = Waiting::after(self.chain.source.clone(), end.map_or(0, |sidecar| sidecar.last));
         meters::reached(&self.chain.source, waiting.first() - 1);
-        self.troubles.clear(&self.chain.source);
+        self.state.clear();
         loop {
             // Looked at before the read, so that what was in the log at the shutdown is not left behind.
             let is_last = self.shutdown.is_cancelled();
+            if self.stop.is_cancelled() && !is_last {
+                return Ok(());
+            }
             let records = self.archiver.log.read(&self.chain.source, next, BATCH).await?;
             let at_end = records.len() < BATCH;
             for record in records {
@@ -131,7 +142,7 @@ impl Partition {
             }
             if at_end {
                 tokio::select! {
-                    () = self.shutdown.cancelled() => {}
+                    () = self.stop.cancelled() => {}
                     waited = self.archiver.log.wait(&self.chain.source, next, due.unwrap_or(WAIT).min(WAIT)) => { waited?; }
                 }
             }

@@ -1,6 +1,6 @@
 //! What can go wrong, named for what the caller does next.
 
-use log::{LogError, Source};
+use log::{LogError, ShareError, Source};
 use objects::ObjectError;
 use std::fmt;
 
@@ -65,6 +65,15 @@ impl From<LogError> for ArchiveError {
         match error {
             LogError::Fatal(_) => Self::Fatal(error.to_string()),
             _ => Self::Transient(error.to_string()),
+        }
+    }
+}
+
+impl From<ShareError<Self>> for ArchiveError {
+    fn from(error: ShareError<Self>) -> Self {
+        match error {
+            ShareError::Work(error) => error,
+            other => Self::Fatal(other.to_string()),
         }
     }
 }

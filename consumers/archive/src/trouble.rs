@@ -1,56 +1,105 @@
-//! The health of the archive: one component that names every partition in trouble.
+//! The health of the archive: one component that names every partition in trouble, for as long as this process has any.
 
 use crate::ArchiveError;
 use log::Source;
-use service::{Component, Status};
+use service::{Component, Health, Status};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// How the partitions are.
-#[derive(Debug, Clone)]
+/// How the partitions of this process are.
+#[derive(Clone)]
 pub(crate) struct Troubles {
-    component: Component,
-    /// What keeps a partition from being archived; none if it has started well, absent if it has not started.
-    partitions: Arc<Mutex<BTreeMap<Source, Option<ArchiveError>>>>,
-    expected: usize,
+    health: Health,
+    list: Arc<Mutex<List>>,
+}
+
+#[derive(Default)]
+struct List {
+    /// There while there are partitions.
+    component: Option<Component>,
+    partitions: BTreeMap<Source, Condition>,
+}
+
+#[derive(PartialEq)]
+enum Condition {
+    Starting,
+    Well,
+    Bad(ArchiveError),
+}
+
+/// How one partition is; it is forgotten with this.
+pub(crate) struct State {
+    troubles: Troubles,
+    source: Source,
 }
 
 impl Troubles {
-    pub fn new(component: Component, expected: usize) -> Self {
-        let troubles = Self { component, partitions: Arc::default(), expected };
-        troubles.update(|_| ());
-        troubles
+    pub fn new(health: &Health) -> Self {
+        Self { health: health.clone(), list: Arc::default() }
     }
 
-    /// A partition is archived without trouble; says whether that is new.
-    pub fn clear(&self, source: &Source) {
-        self.update(|partitions| drop(partitions.insert(source.clone(), None)));
+    /// This process has a partition from now on.
+    pub fn begin(&self, source: Source) -> State {
+        self.update(|partitions| partitions.insert(source.clone(), Condition::Starting));
+        State { troubles: self.clone(), source }
     }
 
-    /// A partition cannot be archived; says whether it could before or failed otherwise.
-    pub fn set(&self, source: &Source, error: ArchiveError) -> bool {
-        let mut is_new = false;
-        self.update(|partitions| {
-            let before = partitions.insert(source.clone(), Some(error.clone()));
-            is_new = before.flatten().as_ref() != Some(&error);
-        });
-        is_new
+    fn update<T>(&self, change: impl FnOnce(&mut BTreeMap<Source, Condition>) -> T) -> T {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let List { component, partitions } = &mut *list;
+        let changed = change(partitions);
+        if partitions.is_empty() {
+            component.take().iter().for_each(Component::remove);
+        } else {
+            component.get_or_insert_with(|| self.health.component("archive")).set(status(partitions));
+        }
+        changed
+    }
+}
+
+impl State {
+    /// The partition is archived without trouble.
+    pub fn clear(&self) {
+        self.change(Condition::Well);
     }
 
-    fn update(&self, change: impl FnOnce(&mut BTreeMap<Source, Option<ArchiveError>>)) {
-        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut partitions);
-        let troubles: Vec<&ArchiveError> = partitions.values().flatten().collect();
-        let words = troubles.iter().map(|error| error.to_string()).collect::<Vec<_>>().join("; ");
-        // The platform works on while the store is away. It must not be called well while a record is at risk.
-        let needs_a_person = troubles.iter().any(|error| !matches!(error, ArchiveError::Transient(_)));
-        self.component.set(match (troubles.is_empty(), needs_a_person) {
-            (true, _) if partitions.len() < self.expected => Status::Starting,
-            (true, _) => Status::Ready,
-            (false, true) => Status::Failing(words),
-            (false, false) => Status::Degraded(format!("the archive falls behind: {words}; it keeps trying")),
-        });
+    /// The partition cannot be archived; says whether it could before or failed otherwise.
+    pub fn set(&self, error: ArchiveError) -> bool {
+        self.change(Condition::Bad(error))
+    }
+
+    fn change(&self, condition: Condition) -> bool {
+        self.troubles.update(|partitions| {
+            let is_new = partitions.get(&self.source) != Some(&condition);
+            partitions.insert(self.source.clone(), condition);
+            is_new
+        })
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.troubles.update(|partitions| partitions.remove(&self.source));
+    }
+}
+
+fn status(partitions: &BTreeMap<Source, Condition>) -> Status {
+    let troubles: Vec<&ArchiveError> = partitions
+        .values()
+        .filter_map(|condition| match condition {
+            Condition::Bad(error) => Some(error),
+            Condition::Starting | Condition::Well => None,
+        })
+        .collect();
+    let words = troubles.iter().map(|error| error.to_string()).collect::<Vec<_>>().join("; ");
+    // The platform works on while the store is away. It must not be called well while a record is at risk.
+    let needs_a_person = troubles.iter().any(|error| !matches!(error, ArchiveError::Transient(_)));
+    match (troubles.is_empty(), needs_a_person) {
+        (true, _) if partitions.values().any(|condition| *condition == Condition::Starting) => Status::Starting,
+        (true, _) => Status::Ready,
+        (false, true) => Status::Failing(words),
+        (false, false) => Status::Degraded(format!("the archive falls behind: {words}; it keeps trying")),
     }
 }

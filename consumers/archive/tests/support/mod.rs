@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use log::{Append, Consumer, Durability, Log, LogError, Offset, Record, Source, Timeline, Transactional};
+use log::{
+    Append, Consumer, Durability, Log, LogError, Offset, Record, Source, Timeline, Transactional, conformance::Everything,
+};
 use objects::Objects;
 use schemas::envelope::Envelope;
 use service::{Lifecycle, Status};
@@ -121,7 +123,7 @@ impl Log for Scripted {
     }
 
     fn create_topics<'a>(&'a self, _: &'a [&'a str]) -> BoxFuture<'a, Result<(), LogError>> {
-        unscripted()
+        Box::pin(async { Ok(()) })
     }
 
     fn append(&self, _: Vec<Append>, _: Durability) -> BoxFuture<'_, Result<Vec<Offset>, LogError>> {
@@ -165,8 +167,9 @@ impl Log for Scripted {
         unscripted()
     }
 
-    fn consume<'a>(&'a self, _: &'a str, _: &'a [&'a str]) -> BoxFuture<'a, Result<Box<dyn Consumer>, LogError>> {
-        unscripted()
+    fn consume<'a>(&'a self, _: &'a str, topics: &'a [&'a str]) -> BoxFuture<'a, Result<Box<dyn Consumer>, LogError>> {
+        let everything = Everything::of(topics, self.partitions);
+        Box::pin(async { Ok(Box::new(everything) as Box<dyn Consumer>) })
     }
 }
 
@@ -177,21 +180,38 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(log: &Arc<Scripted>, objects: &Objects, roll: Roll) -> Self {
+    pub fn start<L: Log>(log: &Arc<L>, objects: &Objects, roll: Roll) -> Self {
         let lifecycle = Lifecycle::new();
         let archiver = Archiver { log: log.clone(), objects: objects.clone(), roll };
         let task = tokio::spawn(archiver.run(lifecycle.clone()));
         Self { lifecycle, task }
     }
 
+    /// Ends it in order, once it knows its partitions.
     pub async fn stop(self) {
+        eventually("it has its partitions", || async { self.says("group archive") == Some(Status::Ready) }).await;
         self.lifecycle.shutdown().cancel();
         let ended = tokio::time::timeout(Duration::from_secs(30), self.task).await.expect("the archiver ends when asked to");
         assert_eq!(ended.unwrap(), Ok(()));
     }
 
+    /// Ends it in the middle of whatever it does.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
     pub fn status(&self) -> Status {
-        self.lifecycle.health().statuses().into_iter().find(|(name, _)| name == "archive").map_or(Status::Starting, |(_, s)| s)
+        self.says("archive").unwrap_or(Status::Starting)
+    }
+
+    /// Whether it has any.
+    pub fn has_partitions(&self) -> bool {
+        self.says("archive").is_some()
+    }
+
+    fn says(&self, component: &str) -> Option<Status> {
+        self.lifecycle.health().statuses().into_iter().find_map(|(name, status)| (name == component).then_some(status))
     }
 }
 

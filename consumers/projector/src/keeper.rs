@@ -54,11 +54,18 @@ impl Keeper {
         Self { context, live: None, given_up: BTreeMap::new(), has_topics: false }
     }
 
-    /// Keeps the read model until the lifecycle ends, or until the log fails for good.
+    /// Keeps the read model until it is told to stop, or until the log fails for good.
     pub async fn keep(mut self) -> Result<(), ProjectorError> {
         let mut backoff = Backoff::default();
+        let stop = self.context.stop.clone();
         let outcome = loop {
-            let wait = match self.look().await {
+            // The next owner waits: a build in the middle of a table is left where it is, which the store knows.
+            let looked = tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                looked = self.look() => looked,
+            };
+            let wait = match looked {
                 Ok(()) => {
                     backoff.reset();
                     self.context.pulse.building(self.given_up.values().next().cloned());
@@ -76,7 +83,7 @@ impl Keeper {
                 }
             };
             tokio::select! {
-                () = self.context.shutdown.cancelled() => break Ok(()),
+                () = stop.cancelled() => break Ok(()),
                 () = tokio::time::sleep(wait) => {}
             }
         };
@@ -85,9 +92,6 @@ impl Keeper {
 
     /// Brings what runs in line with what the store says.
     async fn look(&mut self) -> Result<(), Trouble> {
-        if self.context.shutdown.is_cancelled() {
-            return Err(Trouble::Stopped);
-        }
         if !self.has_topics {
             let topics = topics(self.context.projection);
             let names: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -237,5 +241,12 @@ impl Keeper {
         }
         self.context.meters.lag.set(lag as f64);
         Ok(())
+    }
+}
+
+impl Drop for Keeper {
+    /// What is unread is for the next owner to say.
+    fn drop(&mut self) {
+        self.context.meters.lag.set(0.0);
     }
 }

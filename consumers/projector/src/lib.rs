@@ -25,6 +25,7 @@ mod recovery;
 mod runner;
 mod seek;
 mod sources;
+mod standing;
 mod supervisor;
 mod tail;
 mod trouble;

@@ -49,6 +49,13 @@ impl Pulse {
     }
 }
 
+impl Drop for Pulse {
+    /// The read model is no longer this process's: nothing is said about it any more.
+    fn drop(&mut self) {
+        self.component.remove();
+    }
+}
+
 impl State {
     fn status(&self) -> Status {
         match (&self.live, &self.building) {

@@ -3,7 +3,8 @@
 //! The new one is read up to where the live one stands, again and again, until less than a batch is missing. Then the
 //! live one is held for a moment, both are brought to exactly the same positions and compared, and the new one takes
 //! its place. A new version has nothing to be compared with: it is read up to the end of the log and switched to.
-//! Everything is resumed from the stored positions after a crash, at any moment.
+//! Everything is resumed from the stored positions after a crash, at any moment. If another owner moved either of the two
+//! while they were compared, the comparison says nothing: it is begun again.
 
 use crate::{
     backoff::Backoff,
@@ -30,8 +31,10 @@ pub(crate) async fn build(context: &Context, generation: Generation, live: Optio
     let mut runner = persist(context, || Runner::open(context, generation.clone(), false)).await?;
     let (held, note) = match live {
         Some(live) => {
-            let held = approach(context, &mut runner, live).await?;
+            let (held, target) = approach(context, &mut runner, live).await?;
             let note = compare(context, id, live.generation.id).await?;
+            stands(context, id, &target).await?;
+            stands(context, live.generation.id, &target).await?;
             (Some(held), note)
         }
         None => (None, reach_the_end(context, &mut runner).await?),
@@ -43,8 +46,8 @@ pub(crate) async fn build(context: &Context, generation: Generation, live: Optio
     Ok(Switched { runner, held })
 }
 
-/// Brings the new generation to exactly where the live one stands, and holds the live one there.
-async fn approach(context: &Context, runner: &mut Runner, live: &Live) -> Result<OwnedMutexGuard<()>, Trouble> {
+/// Brings the new generation to exactly where the live one stands, and holds the live one there; answers where that is.
+async fn approach(context: &Context, runner: &mut Runner, live: &Live) -> Result<(OwnedMutexGuard<()>, Positions), Trouble> {
     loop {
         let before = read(runner);
         let target = positions(context, live.generation.id).await?;
@@ -63,12 +66,21 @@ async fn approach(context: &Context, runner: &mut Runner, live: &Live) -> Result
     runner.drain().await?;
     let reached = positions(context, runner.writing.generation.id).await?;
     if reached != target {
+        stands(context, live.generation.id, &target).await?;
         return Err(Trouble::Stuck(format!(
             "generation {} stands at {reached:?}, generation {} at {target:?}, and the log leads no further",
             runner.writing.generation.id, live.generation.id
         )));
     }
-    Ok(held)
+    Ok((held, target))
+}
+
+/// Makes sure that a generation that nobody here moves still stands where it stood.
+async fn stands(context: &Context, id: u64, target: &Positions) -> Result<(), Trouble> {
+    if positions(context, id).await? == *target {
+        return Ok(());
+    }
+    Err(Trouble::Stale(format!("another owner moved generation {id} while it was compared")))
 }
 
 /// How far it has read, over all sources.
@@ -109,8 +121,11 @@ async fn reach_the_end(context: &Context, runner: &mut Runner) -> Result<String,
     })
 }
 
+/// Where a generation stands in the sources of which it has taken in anything.
 async fn positions(context: &Context, id: u64) -> Result<Positions, Trouble> {
-    persist(context, || within(CALL, "reading positions", context.store.positions(id))).await
+    let mut positions = persist(context, || within(CALL, "reading positions", context.store.positions(id))).await?;
+    positions.retain(|_, stands| *stands != (0, 0));
+    Ok(positions)
 }
 
 /// Tries again for as long as only transient errors stand in the way.
@@ -125,7 +140,7 @@ pub(crate) async fn persist<T, F: Future<Output = Result<T, Trouble>>>(
                 context.meters.retries.increment(1);
                 context.pulse.building(Some(reason));
                 tokio::select! {
-                    () = context.shutdown.cancelled() => return Err(Trouble::Stopped),
+                    () = context.stop.cancelled() => return Err(Trouble::Stopped),
                     () = tokio::time::sleep(backoff.next()) => {}
                 }
             }

@@ -1,11 +1,13 @@
 //! Where a task stands after something went wrong.
 //!
 //! What is stored decides. A write without an answer is looked up in the stored positions. Positions that another owner
-//! moved are loaded anew once; the second time the task gives up, since two owners would undo each other for ever.
+//! moved are loaded anew, as often as it happens: for a moment there may be two owners, when a read model changes hands,
+//! and the store lets only one of them make each step.
 
 use crate::{
     memory::Memory,
     runner::{Runner, cursors},
+    standing::Standing,
     trouble::{CALL, Trouble, within},
 };
 use std::sync::atomic::Ordering;
@@ -29,15 +31,11 @@ impl Runner {
         Ok(())
     }
 
-    /// Loads positions anew that another owner moved; a second time is one too many.
+    /// Loads positions anew that another owner moved.
     pub async fn take_over(&mut self, reason: String) -> Result<(), Trouble> {
-        if self.was_reloaded {
-            return Err(Trouble::Stuck(format!("{reason}; it happened before: end the other owner and restart")));
-        }
         let name = self.context.projection.name();
         tracing::warn!(projection.name = name, reason, "another owner moved the position, loading anew");
         self.reload().await?;
-        self.was_reloaded = true;
         self.stale = None;
         Ok(())
     }
@@ -52,6 +50,7 @@ impl Runner {
         for (cursor, until) in self.reading.cursors.iter_mut().zip(limits) {
             cursor.until = until;
         }
+        self.writing.standing = Standing::at(&self.reading.cursors);
         for (next, cursor) in self.writing.progress.iter().zip(&self.reading.cursors) {
             next.store(cursor.next, Ordering::Relaxed);
         }

@@ -11,6 +11,7 @@ use crate::{
     pulse::Pulse,
     reading::{Parked, Prepared, Reading},
     sources::sources,
+    standing::Standing,
     tail::Tail,
     trouble::{CALL, Trouble, within},
     writing::Writing,
@@ -31,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 const PACE: Duration = Duration::from_millis(5);
 /// How long to wait for records before looking again.
 const PATIENCE: Duration = Duration::from_secs(1);
-
+/// How long to leave a generation to another owner, who moves it at the same time, before looking again.
+const OVERLAP: Duration = Duration::from_millis(250);
 /// How long to wait where waiting for the log failed.
 const UNHEARD: Duration = Duration::from_millis(100);
 
@@ -44,7 +46,8 @@ pub(crate) struct Context {
     pub projection: &'static dyn AnyProjection,
     pub meters: Meters,
     pub pulse: Arc<Pulse>,
-    pub shutdown: CancellationToken,
+    /// The program ends, or the read model is somebody else's now.
+    pub stop: CancellationToken,
 }
 
 pub(crate) struct Runner {
@@ -56,7 +59,6 @@ pub(crate) struct Runner {
     is_live: bool,
     /// The stored positions are not what this task knows of them.
     pub stale: Option<String>,
-    pub was_reloaded: bool,
 }
 
 impl Runner {
@@ -82,12 +84,13 @@ impl Runner {
             memory: Memory::new(positions.is_empty()),
             meters: context.meters.clone(),
             turn: Arc::default(),
-            stop: context.shutdown.child_token(),
+            stop: context.stop.child_token(),
+            standing: Standing::at(&reading.cursors),
             progress: reading.cursors.iter().map(|cursor| AtomicU64::new(cursor.next)).collect(),
             is_unsure: false,
         };
         let context = context.clone();
-        Ok(Self { context, reading, writing, pending: VecDeque::new(), is_live, stale: None, was_reloaded: false })
+        Ok(Self { context, reading, writing, pending: VecDeque::new(), is_live, stale: None })
     }
 
     /// Feeds a live generation until it is told to stop or cannot go on.
@@ -119,6 +122,7 @@ impl Runner {
     /// Takes in everything that there is to read, up to the limits of the cursors.
     pub async fn drain(&mut self) -> Result<(), Trouble> {
         let mut backoff = Backoff::default();
+        let mut was_stale = false;
         loop {
             if self.writing.stop.is_cancelled() {
                 return Err(Trouble::Stopped);
@@ -127,6 +131,7 @@ impl Runner {
             match self.step().await {
                 Ok(took) => {
                     backoff.reset();
+                    was_stale = false;
                     self.report(None);
                     match took {
                         None => return Ok(()),
@@ -139,7 +144,15 @@ impl Runner {
                     self.report(Some(&reason));
                     self.pause(backoff.next()).await?;
                 }
-                Err(Trouble::Stale(reason)) => self.stale = Some(reason),
+                Err(Trouble::Stale(reason)) => {
+                    // Once is a hand-over; again, before this task wrote anything, is worth a word.
+                    if std::mem::replace(&mut was_stale, true) {
+                        self.context.meters.retries.increment(1);
+                        self.report(Some(&reason));
+                        self.pause(OVERLAP).await?;
+                    }
+                    self.stale = Some(reason);
+                }
                 Err(trouble) => return Err(trouble),
             }
         }

@@ -1,6 +1,6 @@
 //! What goes wrong, named for what the task that meets it does next.
 
-use log::LogError;
+use log::{LogError, ShareError, Source};
 use std::{future::Future, time::Duration};
 use stores::StoreError;
 
@@ -10,14 +10,24 @@ pub enum ProjectorError {
     /// The log cannot go on: end the program.
     #[error("read models cannot be fed: {0}")]
     Log(#[source] LogError),
-    /// A supervisor died, which is a defect: end the program.
-    #[error("the supervisor of read model {name} ended: {reason}")]
-    Supervisor {
-        /// The read model.
-        name: &'static str,
+    /// A keeper died, which is a defect: end the program.
+    #[error("the keepers of the read models in slot {slot} died: {reason}")]
+    Died {
+        /// The slot.
+        slot: Source,
         /// Why.
         reason: String,
     },
+}
+
+impl From<ShareError<Self>> for ProjectorError {
+    fn from(error: ShareError<Self>) -> Self {
+        match error {
+            ShareError::Work(error) => error,
+            ShareError::Log(error) => Self::Log(error),
+            ShareError::Died { at: slot, reason } => Self::Died { slot, reason },
+        }
+    }
 }
 
 /// Why one step of one generation did not happen.
@@ -25,7 +35,7 @@ pub enum ProjectorError {
 pub(crate) enum Trouble {
     /// Try again after a pause.
     Transient(String),
-    /// The stored positions are not where this task left them: load them anew, once.
+    /// The stored positions are not where this task left them: load them anew.
     Stale(String),
     /// This generation cannot go on; the others can.
     Stuck(String),

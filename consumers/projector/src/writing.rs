@@ -7,6 +7,7 @@ use crate::{
     memory::{Lesson, Memory},
     meters::Meters,
     reading::{Parked, Prepared, open},
+    standing::Standing,
     trouble::{CALL, Trouble, compute, within},
 };
 use schemas::{AnyProjection, Folded, Slice, row::Value};
@@ -17,7 +18,7 @@ use std::{
     },
     time::Instant,
 };
-use stores::{Advance, Generation, ParkedRecord, Store, Write};
+use stores::{Generation, ParkedRecord, Store, Write};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,8 @@ pub(crate) struct Writing {
     /// Held while a batch is written.
     pub turn: Arc<Mutex<()>>,
     pub stop: CancellationToken,
+    /// What was written so far.
+    pub standing: Standing,
     /// Next offset of every cursor, for whoever measures the lag.
     pub progress: Arc<[AtomicU64]>,
     /// Nobody knows whether the last write happened.
@@ -57,13 +60,14 @@ impl Writing {
         set_aside.extend(parked.into_iter().filter_map(|parked| record(prepared, parked)));
         let aggregates: Vec<String> = set_aside.iter().map(|record| record.aggregate.clone()).collect();
         let first = set_aside.first().map(|r| format!("{}/{} position {}: {}", r.topic, r.partition, r.position, r.reason));
-        let advance: Vec<Advance> = prepared.batch.parts.iter().map(|part| part.advance.clone()).collect();
+        let advance = self.standing.steps(self.projection.grain(), &prepared.batch.parts);
         let (generation, facts) = (self.generation.id, self.projection.is_facts());
         let write = Write { generation, advance, upserts, facts, deletes, parked: set_aside };
         self.is_unsure = true;
         within(CALL, "writing rows", self.store.write(write)).await?;
         self.is_unsure = false;
 
+        self.standing.moved(&prepared.batch.parts);
         self.memory.remember(lesson);
         self.parked.add(aggregates.iter().map(String::as_str));
         self.meters.applied.increment(applied as u64);

@@ -1,7 +1,7 @@
 //! The log and the store with errors put in between. Everything that is not told to fail is passed on.
 
 use futures::future::BoxFuture;
-use log::{Append, Consumer, Durability, Log, LogError, Offset, Record, Source, Timeline, Transactional, sqlite::SqliteLog};
+use log::{Append, Consumer, Durability, Log, LogError, Offset, Record, Source, Timeline, Transactional};
 use schemas::row::{Table, Value};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 use stores::{Answer, Generation, ParkedRecord, Query, Scan, Store, StoreError, Write};
+use tokio::sync::RwLock;
 
 /// What becomes of a write.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,11 +30,30 @@ pub struct FaultyStore {
     writes: Mutex<VecDeque<Fault>>,
     /// Stored offsets are answered as 0.
     pub forgets_offsets: AtomicBool,
+    /// Where a test makes calls wait.
+    pub writing: Gate,
+    pub scanning: Gate,
+}
+
+/// Lets calls through, unless a test holds it.
+#[derive(Default)]
+pub struct Gate {
+    pub hold: RwLock<()>,
+    /// Calls that have come to it.
+    pub come: AtomicUsize,
+}
+
+impl Gate {
+    async fn pass(&self) {
+        self.come.fetch_add(1, Ordering::SeqCst);
+        drop(self.hold.read().await);
+    }
 }
 
 impl FaultyStore {
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, writes: Mutex::default(), forgets_offsets: AtomicBool::new(false) }
+        let (writes, forgets_offsets) = Default::default();
+        Self { inner, writes, forgets_offsets, writing: Gate::default(), scanning: Gate::default() }
     }
 
     /// Faults of the next writes.
@@ -73,6 +93,7 @@ impl Store for FaultyStore {
     }
     fn write(&self, write: Write) -> Answer<'_, ()> {
         Box::pin(async move {
+            self.writing.pass().await;
             let fault = self.writes.lock().unwrap().pop_front();
             match fault {
                 None => self.inner.write(write).await,
@@ -101,7 +122,10 @@ impl Store for FaultyStore {
         self.inner.query(query)
     }
     fn scan(&self, generation: u64) -> Answer<'_, Scan> {
-        self.inner.scan(generation)
+        Box::pin(async move {
+            self.scanning.pass().await;
+            self.inner.scan(generation).await
+        })
     }
     fn reached<'a>(&'a self, name: &'a str, topic: &'a str, partition: u32, position: u64, wait: Duration) -> Answer<'a, bool> {
         self.inner.reached(name, topic, partition, position, wait)
@@ -109,14 +133,20 @@ impl Store for FaultyStore {
 }
 
 pub struct FaultyLog {
-    inner: SqliteLog,
+    inner: Arc<dyn Log>,
     /// So many reads fail.
     pub reads_to_fail: AtomicUsize,
+    /// Whoever reads this topic finds nothing.
+    pub hides: Mutex<Option<&'static str>>,
 }
 
 impl FaultyLog {
-    pub fn new(inner: SqliteLog) -> Self {
-        Self { inner, reads_to_fail: AtomicUsize::new(0) }
+    pub fn new(inner: Arc<dyn Log>) -> Self {
+        Self { inner, reads_to_fail: AtomicUsize::new(0), hides: Mutex::new(None) }
+    }
+
+    fn is_hidden(&self, source: &Source) -> bool {
+        *self.hides.lock().unwrap() == Some(&*source.topic)
     }
 }
 
@@ -141,6 +171,9 @@ impl Log for FaultyLog {
         if fails {
             return Box::pin(async { Err(LogError::Transient("the log is away".into())) });
         }
+        if self.is_hidden(source) {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
         self.inner.read(source, from, max)
     }
     fn end<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<Offset, LogError>> {
@@ -150,6 +183,12 @@ impl Log for FaultyLog {
         self.inner.offset_at(source, time)
     }
     fn wait<'a>(&'a self, source: &'a Source, from: Offset, wait: Duration) -> BoxFuture<'a, Result<bool, LogError>> {
+        if self.is_hidden(source) {
+            return Box::pin(async move {
+                tokio::time::sleep(wait).await;
+                Ok(false)
+            });
+        }
         self.inner.wait(source, from, wait)
     }
     fn committed<'a>(&'a self, group: &'a str, source: &'a Source) -> BoxFuture<'a, Result<Option<Offset>, LogError>> {

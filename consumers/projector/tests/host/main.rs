@@ -5,5 +5,6 @@
 mod faults;
 mod faulty;
 mod journeys;
+mod sharing;
 mod store;
 mod world;

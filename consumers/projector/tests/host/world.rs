@@ -41,7 +41,7 @@ pub struct Running {
 impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let log = FaultyLog::new(open_log(dir.path()));
+        let log = FaultyLog::new(Arc::new(open_log(dir.path())));
         let store = FaultyStore::new(crate::store::open(dir.path()).await);
         log.create_topics(&["work.commands", "work.events", "work.results"]).await.unwrap();
         Self { log: Arc::new(log), store: Arc::new(store), _dir: dir }
@@ -52,9 +52,7 @@ impl World {
     }
 
     pub fn start_with(&self, projections: &'static [&'static dyn AnyProjection]) -> Running {
-        let lifecycle = Lifecycle::new();
-        let task = tokio::spawn(run(self.log.clone(), self.store.clone(), projections, lifecycle.clone()));
-        Running { lifecycle, task }
+        Running::over(self.log.clone(), self.store.clone(), projections)
     }
 
     /// Appends entries as they are.
@@ -106,6 +104,12 @@ impl World {
 }
 
 impl Running {
+    pub fn over(log: Arc<dyn Log>, store: Arc<dyn Store>, projections: &'static [&'static dyn AnyProjection]) -> Self {
+        let lifecycle = Lifecycle::new();
+        let task = tokio::spawn(run(log, store, projections, lifecycle.clone()));
+        Self { lifecycle, task }
+    }
+
     pub fn status(&self, name: &str) -> Option<Status> {
         let component = format!("projection {name}");
         self.lifecycle.health().statuses().into_iter().find_map(|(found, status)| (found == component).then_some(status))

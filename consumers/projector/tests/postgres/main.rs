@@ -8,6 +8,8 @@ mod faults;
 mod faulty;
 #[path = "../host/journeys.rs"]
 mod journeys;
+#[path = "../host/sharing.rs"]
+mod sharing;
 mod store;
 #[path = "../host/world.rs"]
 mod world;

@@ -18,14 +18,16 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The parts, under the names that tests call them by; two of those that share their work.
-const PARTS: [(&str, &[&str]); 6] = [
+/// The parts, under the names that tests call them by; two of each, which share their work.
+const PARTS: [(&str, &[&str]); 8] = [
     ("gateway-1", &["gateway"]),
     ("gateway-2", &["gateway"]),
     ("writer-1", &["writer"]),
     ("writer-2", &["writer"]),
     ("operational-1", &["consumer", "operational"]),
+    ("operational-2", &["consumer", "operational"]),
     ("archive-1", &["consumer", "archive"]),
+    ("archive-2", &["consumer", "archive"]),
 ];
 
 /// The parts and their servers.

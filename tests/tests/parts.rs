@@ -1,8 +1,13 @@
-//! Every part as processes of their own, two gateways and two writers, on real servers: killed in turn in the middle of a sweep.
+//! Every part as processes of their own, two of each, on real servers: killed in turn in the middle of a sweep.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use anyhow::{Context, Result, ensure};
 use local::Server;
+use log::{
+    Log,
+    kafka::{KafkaConfig, KafkaLog},
+};
+use objects::{Objects, S3Config};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use swarmlog_tests::{
@@ -36,10 +41,17 @@ async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> 
     for name in cluster.names() {
         in_the_middle(&load).await?;
         cluster.kill(name)?;
-        if name.starts_with("writer") {
-            // The other writer takes the lanes over before this one is back.
+        if !name.starts_with("gateway") {
+            // The other one takes the work over before this one is back.
+            taken_over(&cluster, name).await?;
             in_the_middle(&load).await?;
         }
+        cluster.restart(name).await?;
+    }
+    for name in ["operational-1", "operational-2", "archive-1"] {
+        in_the_middle(&load).await?;
+        cluster.terminate(name).await?;
+        taken_over(&cluster, name).await?;
         cluster.restart(name).await?;
     }
     for server in [Server::Kafka, Server::Postgres] {
@@ -56,11 +68,20 @@ async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> 
     let mut told = load.stop().await;
     told.extend(sweep);
     eventually("the read models reach the end of the log", BOUND, || async { caught_up(&two).await }).await?;
+    eventually("every read model has one owner, and both have some", BOUND, || async {
+        let [mut all, others] = [read_models(&cluster, "operational-1").await?, read_models(&cluster, "operational-2").await?];
+        let is_shared = !all.is_empty() && !others.is_empty();
+        all.extend(others);
+        all.sort_unstable();
+        Ok(is_shared && all == every_read_model())
+    })
+    .await?;
     for name in cluster.names() {
         cluster.terminate(name).await?;
     }
-    let (truth, _) = oracle::check_servers(cluster.servers().addresses()).await?;
-    told_is_true(&told, &truth)
+    let (truth, verdict) = oracle::check_servers(cluster.servers().addresses()).await?;
+    told_is_true(&told, &truth)?;
+    archive_is_whole(cluster.servers().addresses(), verdict.events).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +107,47 @@ async fn a_part_waits_for_a_server_that_is_away_at_its_start_and_names_it() -> R
     .await?;
     gateway.kill()?;
     gateway.wait()?;
+    Ok(())
+}
+
+/// Waits until the other operational consumer has every read model that the one which ended had.
+async fn taken_over(cluster: &Cluster, ended: &str) -> Result<()> {
+    let other = match ended {
+        "operational-1" => "operational-2",
+        "operational-2" => "operational-1",
+        _ => return Ok(()),
+    };
+    let what = format!("{other} takes over from {ended}");
+    eventually(&what, BOUND, || async { Ok(read_models(cluster, other).await? == every_read_model()) }).await
+}
+
+/// The read models that a part keeps, as far as it says that they follow the log.
+async fn read_models(cluster: &Cluster, part: &str) -> Result<Vec<String>> {
+    let Ok(answer) = cluster.client(part)?.get("/health").await else { return Ok(Vec::new()) };
+    let components = answer.body["dependencies"].as_object().cloned().unwrap_or_default();
+    let names = components.into_iter().filter(|(_, status)| status == "ready").map(|(name, _)| name);
+    Ok(names.filter_map(|name| name.strip_prefix("projection ").map(str::to_owned)).collect())
+}
+
+fn every_read_model() -> Vec<String> {
+    let mut names: Vec<String> = projections::all().iter().map(|projection| projection.name().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Every event stands in the archive once, in files that tile.
+async fn archive_is_whole(addresses: &local::Addresses, events: usize) -> Result<()> {
+    let timeline = KafkaLog::connect(KafkaConfig::new(&addresses.kafka)).await?.timeline();
+    let objects = Objects::s3(S3Config {
+        endpoint: addresses.s3.clone(),
+        bucket: addresses.credentials.bucket.clone(),
+        region: "us-east-1".to_owned(),
+        access_key: addresses.credentials.access_key.clone(),
+        secret_key: addresses.credentials.secret_key.clone(),
+        allow_http: true,
+    })?;
+    let report = consumer_archive::verify(&objects, timeline.0).await?;
+    ensure!(report.is_sound() && report.records == events as u64, "{events} events in the log, in the archive {report:?}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! The `swarmlog` program: one binary for the server, the reference worker and the operator.
 //!
-//! `up` opens a data folder and runs every part in this process. All other verbs speak HTTP to a server, which they
+//! `up` opens a data folder and runs every part in this process. `verify` looks at files and servers itself. All other verbs speak HTTP to a server, which they
 //! find by `--server` or by the file `server.json` in the data folder. What flags leave open, settings say. Data goes to stdout, everything else to stderr.
 
 mod client;
@@ -63,6 +63,8 @@ enum Verb {
     Schemas(verbs::schemas::Schemas),
     /// Show the settings
     Config(verbs::config::Config),
+    /// Check the log and everything that was made from it; exit code 7 if something is wrong
+    Verify(Box<verbs::verify::Verify>),
     /// Check every server and folder that the settings name; exit code 7 if one will not do
     Doctor(Box<verbs::doctor::Doctor>),
     /// Print the completions of a shell, or the manual page
@@ -88,6 +90,7 @@ async fn main() -> ExitCode {
         Verb::Projections(verb) => verb.run(global).await,
         Verb::Schemas(verb) => verb.run(global),
         Verb::Config(verb) => verb.run(global),
+        Verb::Verify(verb) => verb.run(global).await,
         Verb::Doctor(verb) => verb.run(global).await,
         Verb::Manual(verb) => verb.run(Arguments::command()),
     };

@@ -44,19 +44,22 @@ pub type Column<'a> = (&'a str, fn(&Value) -> String);
 /// Prints a list; people see a table.
 pub fn list(form: Form, items: &[Value], columns: &[Column]) {
     match form {
-        Form::Text => {
-            let mut table = Table::new();
-            table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-            table.set_header(columns.iter().map(|(heading, _)| *heading));
-            for item in items {
-                table.add_row(columns.iter().map(|(_, cell)| cell(item)));
-            }
-            line(table.trim_fmt());
-        }
+        Form::Text => line(table(items, columns)),
         Form::Json => line(Value::Array(items.to_vec())),
         Form::Jsonl => items.iter().for_each(line),
         Form::None => {}
     }
+}
+
+/// A list as people see it.
+pub fn table(items: &[Value], columns: &[Column]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().map(|(heading, _)| *heading));
+    for item in items {
+        table.add_row(columns.iter().map(|(_, cell)| cell(item)));
+    }
+    table.trim_fmt()
 }
 
 /// The text of a field, without the quotes of JSON.

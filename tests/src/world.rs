@@ -10,6 +10,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::Value;
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
@@ -119,6 +120,18 @@ impl World {
         let mut command = program();
         command.args(["--server", &format!("http://{}", self.address), "--token", TOKEN]).args(arguments);
         command
+    }
+
+    /// `swarmlog verify` of this World: exit code, the report if there is one, and what it said on stderr.
+    pub async fn verify(&self) -> Result<(Option<i32>, Value, String)> {
+        let mut command = program();
+        command.args(["verify", "--output", "json"]).arg(self.data());
+        if let Some(servers) = &self.servers {
+            place_on(&mut command, servers);
+        }
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        Ok((output.status.code(), report, String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
     fn up(&self, address: &str) -> Command {

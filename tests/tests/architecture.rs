@@ -15,7 +15,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("consumers", &["schemas", "infra", "projections", "consumers"]),
     ("gateway", &["schemas", "infra", "projections", "context"]),
     ("worker", &[]),
-    ("cli", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker"]),
+    ("verify", &["schemas", "infra", "writer", "projections", "consumers"]),
+    ("cli", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker", "verify"]),
     ("tests", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker", "cli"]),
 ];
 
@@ -92,6 +93,7 @@ fn room(root: &str, folder: &str) -> String {
     match relative {
         "producers/writer" => "writer",
         "cli/worker" => "worker",
+        "cli/verify" => "verify",
         _ if relative.starts_with("producers/") => "context",
         _ => relative.split('/').next().unwrap(),
     }

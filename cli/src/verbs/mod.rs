@@ -12,4 +12,5 @@ pub mod submit;
 pub mod sweep;
 pub mod tail;
 pub mod up;
+pub mod verify;
 pub mod worker;

@@ -31,5 +31,6 @@ mod tail;
 mod trouble;
 mod writing;
 
+pub use sources::topics;
 pub use supervisor::run;
 pub use trouble::ProjectorError;

@@ -13,8 +13,8 @@ pub(crate) fn sources(projection: &dyn AnyProjection, partitions: u32) -> Vec<So
     topics(projection).into_iter().flat_map(of_topic).collect()
 }
 
-/// Names of those topics, in order.
-pub(crate) fn topics(projection: &dyn AnyProjection) -> BTreeSet<String> {
+/// Names of the topics that can hold a record that the projection reads, in order.
+pub fn topics(projection: &dyn AnyProjection) -> BTreeSet<String> {
     let mut topics = BTreeSet::new();
     for schema in SCHEMAS {
         for stream in projection.streams() {

@@ -17,8 +17,8 @@ pub mod sqlite;
 
 pub use checksum::row_hash;
 pub use port::{
-    Advance, Answer, Direction, Filter, Generation, GenerationState, Operator, ParkedRecord, Query, Scan, Store, StoreError,
-    Write,
+    Advance, Answer, Direction, Filter, Generation, GenerationState, Operator, ParkedRecord, Query, Scan, Snapshot, Store,
+    StoreError, Write,
 };
 pub use postgres::{PostgresConfig, PostgresStore};
 pub use sqlite::{OpenError, SqliteStore};

@@ -173,6 +173,23 @@ pub struct Scan {
     pub checksum: u128,
 }
 
+/// A generation at one moment, whatever is written meanwhile. On a server it holds a connection and keeps old versions
+/// of rows alive, so it is for a check, not for serving.
+pub trait Snapshot: Send {
+    /// Where the generation stands: (position, next offset) per (topic, partition).
+    fn positions(&self) -> &BTreeMap<(String, u32), (u64, u64)>;
+
+    /// The next rows, at most `max`, each once and starting with the tenant, in the order in which they are stored; none
+    /// at the end.
+    fn rows(&mut self, max: usize) -> Answer<'_, Vec<Vec<Value>>>;
+
+    /// The rows of `keys`, as [`Store::load`].
+    fn load<'a>(&'a mut self, keys: &'a [Vec<Value>]) -> Answer<'a, Vec<Option<Vec<Value>>>>;
+
+    /// The parked records of the generation, at most `limit`, by topic, partition and position.
+    fn parked(&mut self, limit: usize) -> Answer<'_, Vec<ParkedRecord>>;
+}
+
 /// An operational store. Rows that it returns do not contain the tenant, except where said.
 ///
 /// A row that does not fit its table (wrong number or kind of values, NULL in a column that is never absent, NaN, or
@@ -215,6 +232,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Counts and sums the rows of a generation in one snapshot.
     fn scan(&self, generation: u64) -> Answer<'_, Scan>;
+
+    /// Rows, positions and parked records of a generation, all of one moment.
+    fn snapshot(&self, generation: u64) -> Answer<'_, Box<dyn Snapshot>>;
 
     /// Returns once the live generation of `name` has reached `position` of `topic`/`partition`, or after `wait`;
     /// says whether it has. The stored position is the truth; a notification only shortens the wait.

@@ -53,7 +53,8 @@ pub(crate) fn refused(kind: RefusalKind) -> i32 {
     }
 }
 
-/// Whether an answer is the one to repeat: the writer's refusals below were given before the command was decided.
-pub(crate) fn is_first(code: Option<&str>) -> bool {
+/// Whether an answer with this code is the one that a repeat of its command gets: the writer's refusals below were given
+/// before the command was decided.
+pub fn is_first(code: Option<&str>) -> bool {
     !matches!(code, Some(code::KEY_REUSED | code::KEYS_FULL | code::ANSWER_GONE | code::UNDECODABLE | code::UNWRITABLE))
 }

@@ -31,6 +31,7 @@ mod table;
 mod telemetry;
 mod writer;
 
+pub use answer::is_first;
 pub use clock::system_clock;
 pub use config::Config;
 pub use error::WriterError;

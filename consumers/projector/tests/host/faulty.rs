@@ -11,7 +11,7 @@ use std::{
     },
     time::Duration,
 };
-use stores::{Answer, Generation, ParkedRecord, Query, Scan, Store, StoreError, Write};
+use stores::{Answer, Generation, ParkedRecord, Query, Scan, Snapshot, Store, StoreError, Write};
 use tokio::sync::RwLock;
 
 /// What becomes of a write.
@@ -126,6 +126,9 @@ impl Store for FaultyStore {
             self.scanning.pass().await;
             self.inner.scan(generation).await
         })
+    }
+    fn snapshot(&self, generation: u64) -> Answer<'_, Box<dyn Snapshot>> {
+        self.inner.snapshot(generation)
     }
     fn reached<'a>(&'a self, name: &'a str, topic: &'a str, partition: u32, position: u64, wait: Duration) -> Answer<'a, bool> {
         self.inner.reached(name, topic, partition, position, wait)

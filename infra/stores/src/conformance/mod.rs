@@ -12,6 +12,7 @@ mod model;
 mod questions;
 mod sample;
 mod scanning;
+mod snapshots;
 mod volume;
 mod waiting;
 mod walks;
@@ -22,6 +23,7 @@ pub use generations::*;
 pub use kinds::*;
 pub use questions::*;
 pub use scanning::*;
+pub use snapshots::*;
 pub use volume::*;
 pub use waiting::*;
 pub use walks::*;
@@ -85,6 +87,10 @@ macro_rules! conformance_suite {
             a_cursor_visits_every_row_once_in_every_order,
             a_checksum_depends_on_the_rows_alone,
             a_checksum_differs_if_one_value_does,
+            a_snapshot_visits_every_row_once,
+            a_snapshot_holds_still_while_its_generation_moves,
+            snapshots_of_different_tables_do_not_disturb_each_other,
+            a_snapshot_of_an_unknown_generation_is_absent,
             what_is_reached_is_answered_at_once,
             a_wait_ends_when_the_position_comes,
             a_wait_ends_when_its_time_is_over,

@@ -16,6 +16,7 @@ mod parked;
 mod pulse;
 mod reading;
 mod session;
+mod snapshot;
 mod statements;
 mod steps;
 mod values;
@@ -25,7 +26,7 @@ mod write;
 pub use check::Fitness;
 pub use connect::PostgresConfig;
 
-use crate::{Answer, Generation, ParkedRecord, Query, Scan, Store, StoreError, Write};
+use crate::{Answer, Generation, ParkedRecord, Query, Scan, Snapshot, Store, StoreError, Write};
 use catalog::Catalog;
 use deadpool_postgres::Pool;
 use pulse::Pulse;
@@ -111,6 +112,10 @@ impl Store for PostgresStore {
 
     fn scan(&self, generation: u64) -> Answer<'_, Scan> {
         Box::pin(self.scan_rows(generation))
+    }
+
+    fn snapshot(&self, generation: u64) -> Answer<'_, Box<dyn Snapshot>> {
+        Box::pin(async move { Ok(Box::new(self.snapshot_of(generation).await?) as Box<dyn Snapshot>) })
     }
 
     fn reached<'a>(&'a self, name: &'a str, topic: &'a str, partition: u32, position: u64, wait: Duration) -> Answer<'a, bool> {

@@ -17,6 +17,10 @@ const PARKED: &str = r#"SELECT g.name, p.topic, p."partition", p.position, p."of
 p.envelope, p.payload FROM generations g JOIN parked p ON p.generation = g.id WHERE g.state = 'live'
 ORDER BY g.name, p.topic, p."partition", p.position LIMIT $1"#;
 
+/// Of one generation, in the columns of [`PARKED`].
+pub(super) const PARKED_OF: &str = r#"SELECT '', topic, "partition", position, "offset", aggregate, reason, envelope, payload
+FROM parked WHERE generation = $1 ORDER BY topic, "partition", position LIMIT $2"#;
+
 /// One row without an aggregate if the generation has no parked record, none if there is no such generation.
 const AGGREGATES: &str = "SELECT DISTINCT p.aggregate FROM generations g LEFT JOIN parked p ON p.generation = g.id
 WHERE g.id = $1 ORDER BY p.aggregate";
@@ -41,7 +45,7 @@ impl PostgresStore {
     }
 }
 
-fn record(row: &PgRow) -> sqlx::Result<(String, ParkedRecord)> {
+pub(super) fn record(row: &PgRow) -> sqlx::Result<(String, ParkedRecord)> {
     let record = ParkedRecord {
         topic: row.try_get(1)?,
         partition: u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or(u32::MAX),

@@ -18,22 +18,23 @@ use crate::{
 };
 use futures::TryStreamExt;
 use schemas::row::{Table, Value};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, PgExecutor, PgTransaction, Row};
 use std::{collections::BTreeMap, future::Future};
 
 /// A switch can fall between two questions: so often the newer generation is asked.
 const ATTEMPTS: usize = 4;
 
-const POSITIONS: &str = r#"SELECT p.topic, p."partition", p.position, p.next_offset
+/// Lifts the bounds on statement and pause for this transaction, if there is such a generation.
+const UNBOUNDED: &str = "SELECT set_config('statement_timeout', '0', true),
+set_config('idle_in_transaction_session_timeout', '0', true) FROM generations WHERE id = $1";
+
+pub(super) const POSITIONS: &str = r#"SELECT p.topic, p."partition", p.position, p.next_offset
 FROM generations g LEFT JOIN positions p ON p.generation = g.id WHERE g.id = $1"#;
 
 impl PostgresStore {
     /// An answer of the database, within its time.
     pub(super) async fn asked<T>(&self, doing: &str, answer: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(ANSWER, answer).await {
-            Ok(answer) => answer.map_err(|error| refused(doing, &error)),
-            Err(_) => Err(silent(doing)),
-        }
+        within(doing, answer).await
     }
 
     pub(super) async fn positions_of(&self, generation: u64) -> Result<BTreeMap<(String, u32), (u64, u64)>, StoreError> {
@@ -53,31 +54,12 @@ impl PostgresStore {
         if keys.is_empty() {
             return if self.catalog.exists(generation).await? { Ok(Vec::new()) } else { Err(absent(generation)) };
         }
-        match self.load(&held, keys).await {
+        match load_from(&self.questions, &held, keys).await {
             Err(StoreError::Absent(_) | StoreError::Fatal(_)) if !self.catalog.exists(generation).await? => {
                 Err(absent(generation))
             }
             loaded => loaded,
         }
-    }
-
-    async fn load(&self, held: &Held, keys: &[Vec<Value>]) -> Result<Vec<Option<Vec<Value>>>, StoreError> {
-        let doing = "loading rows";
-        let slices: Vec<&[Value]> = keys.iter().map(Vec::as_slice).collect();
-        let question = sqlx::query(AssertSqlSafe(held.sql.load.clone()));
-        let question = vectors(&held.sql.kinds[..held.sql.key], &slices).into_iter().fold(question, |q, column| column.bind(q));
-        let found = self.asked(doing, question.fetch_all(&self.questions)).await?;
-        let mut loaded = vec![None; keys.len()];
-        for row in &found {
-            let (number, row) = row
-                .try_get::<i64, _>(0)
-                .and_then(|number| Ok((number, read(row, 1, &held.sql.kinds)?)))
-                .map_err(|error| refused(doing, &error))?;
-            if let Some(place) = usize::try_from(number - 1).ok().and_then(|place| loaded.get_mut(place)) {
-                *place = Some(row);
-            }
-        }
-        Ok(loaded)
     }
 
     pub(super) async fn get_row(&self, table: &Table, tenant: &str, key: &[Value]) -> Result<Option<Vec<Value>>, StoreError> {
@@ -130,19 +112,23 @@ impl PostgresStore {
         rows.iter().map(|row| read(row, 0, &question.view.kinds)).collect::<Result<_, _>>().map_err(|e| refused(doing, &e))
     }
 
-    /// Rows as they come, from one snapshot. The server may take its time; what is bounded is the wait for a row.
-    pub(super) async fn scan_rows(&self, generation: u64) -> Result<Scan, StoreError> {
-        let doing = "scanning a generation";
-        let held = self.catalog.get(generation).await?;
+    /// A transaction that sees the generation as it is now, for as long as it takes.
+    pub(super) async fn begin_snapshot(&self, doing: &str, generation: u64) -> Result<PgTransaction<'static>, StoreError> {
         let begin = self.questions.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         let mut snapshot = self.asked(doing, begin).await?;
-        let exists = sqlx::query("SELECT set_config('statement_timeout', '0', true) FROM generations WHERE id = $1")
-            .bind(number(generation)?)
-            .fetch_optional(&mut *snapshot);
+        let exists = sqlx::query(UNBOUNDED).bind(number(generation)?).fetch_optional(&mut *snapshot);
         if self.asked(doing, exists).await?.is_none() {
             self.catalog.forget(generation);
             return Err(absent(generation));
         }
+        Ok(snapshot)
+    }
+
+    /// Rows as they come, from one snapshot. The server may take its time; what is bounded is the wait for a row.
+    pub(super) async fn scan_rows(&self, generation: u64) -> Result<Scan, StoreError> {
+        let doing = "scanning a generation";
+        let held = self.catalog.get(generation).await?;
+        let mut snapshot = self.begin_snapshot(doing, generation).await?;
         let mut sum = Scan { rows: 0, checksum: 0 };
         let mut rows = sqlx::query(AssertSqlSafe(held.sql.scan.clone())).fetch(&mut *snapshot);
         while let Some(row) = self.asked(doing, rows.try_next()).await? {
@@ -154,6 +140,38 @@ impl PostgresStore {
         self.asked(doing, snapshot.rollback()).await?;
         Ok(sum)
     }
+}
+
+/// An answer of the database, within its time.
+pub(super) async fn within<T>(doing: &str, answer: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(|error| refused(doing, &error)),
+        Err(_) => Err(silent(doing)),
+    }
+}
+
+/// The rows of `keys`, in their order, through a pool or inside a transaction.
+pub(super) async fn load_from<'e>(
+    executor: impl PgExecutor<'e>,
+    held: &Held,
+    keys: &[Vec<Value>],
+) -> Result<Vec<Option<Vec<Value>>>, StoreError> {
+    let doing = "loading rows";
+    let slices: Vec<&[Value]> = keys.iter().map(Vec::as_slice).collect();
+    let question = sqlx::query(AssertSqlSafe(held.sql.load.clone()));
+    let question = vectors(&held.sql.kinds[..held.sql.key], &slices).into_iter().fold(question, |q, column| column.bind(q));
+    let found = within(doing, question.fetch_all(executor)).await?;
+    let mut loaded = vec![None; keys.len()];
+    for row in &found {
+        let (number, row) = row
+            .try_get::<i64, _>(0)
+            .and_then(|number| Ok((number, read(row, 1, &held.sql.kinds)?)))
+            .map_err(|error| refused(doing, &error))?;
+        if let Some(place) = usize::try_from(number - 1).ok().and_then(|place| loaded.get_mut(place)) {
+            *place = Some(row);
+        }
+    }
+    Ok(loaded)
 }
 
 fn switching(name: &str) -> StoreError {

@@ -6,7 +6,8 @@ use crate::{
     ddl::Dialect,
     relation::{Definition, Relation},
 };
-use rusqlite::{Connection, Error, Row, params, types::Type};
+use rusqlite::{Connection, Error, Row, types::Type};
+use std::collections::BTreeMap;
 
 /// Made together with a new store.
 pub(super) const TABLES: &str = r#"
@@ -53,6 +54,12 @@ pub(super) const PARKED: &str = r#"SELECT g.name, p.topic, p."partition", p.posi
 p.envelope, p.payload FROM generations g JOIN parked p ON p.generation = g.id WHERE g.state = 'live'
 ORDER BY g.name, p.topic, p."partition", p.position LIMIT ?"#;
 
+/// Of one generation, in the columns of [`PARKED`].
+pub(super) const PARKED_OF: &str = r#"SELECT '', topic, "partition", position, "offset", aggregate, reason, envelope, payload
+FROM parked WHERE generation = ? ORDER BY topic, "partition", position LIMIT ?"#;
+
+const POSITIONS: &str = r#"SELECT topic, "partition", position, next_offset FROM positions WHERE generation = ?"#;
+
 pub(super) const PARKED_AGGREGATES: &str = "SELECT DISTINCT aggregate FROM parked WHERE generation = ? ORDER BY aggregate";
 
 pub(super) fn state_name(state: GenerationState) -> &'static str {
@@ -68,16 +75,18 @@ pub(super) fn generations(connection: &Connection) -> rusqlite::Result<Vec<Held>
     let mut statement =
         connection.prepare("SELECT id, name, version, state, tbl, definition, note FROM generations ORDER BY id")?;
     let held: Vec<Held> = statement.query_map([], generation)?.collect::<rusqlite::Result<_>>()?;
-    let mut statement =
-        connection.prepare(r#"SELECT topic, "partition", position, next_offset FROM positions WHERE generation = ?"#)?;
     for held in &held {
-        let mut rows = statement.query(params![held.id])?;
-        while let Some(row) = rows.next()? {
-            let topic: String = row.get(0)?;
-            held.advance(&topic, row.get(1)?, (row.get(2)?, row.get(3)?));
+        for ((topic, partition), stands) in positions(connection, held.id)? {
+            held.advance(&topic, partition, stands);
         }
     }
     Ok(held)
+}
+
+/// Where a generation stands.
+pub(super) fn positions(connection: &Connection, generation: u64) -> rusqlite::Result<BTreeMap<(String, u32), (u64, u64)>> {
+    let mut statement = connection.prepare_cached(POSITIONS)?;
+    statement.query_map([generation], |row| Ok(((row.get(0)?, row.get(1)?), (row.get(2)?, row.get(3)?))))?.collect()
 }
 
 fn generation(row: &Row<'_>) -> rusqlite::Result<Held> {

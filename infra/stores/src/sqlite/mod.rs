@@ -13,6 +13,7 @@ mod meta;
 mod open;
 mod readers;
 mod reading;
+mod snapshot;
 mod statements;
 mod values;
 mod wal;
@@ -23,7 +24,7 @@ mod tests;
 
 pub use open::OpenError;
 
-use crate::{Answer, Generation, ParkedRecord, Query, Scan, Store, StoreError, Write};
+use crate::{Answer, Generation, ParkedRecord, Query, Scan, Snapshot, Store, StoreError, Write};
 use catalog::Catalog;
 use readers::Readers;
 use schemas::row::{Table, Value};
@@ -174,6 +175,10 @@ impl Store for SqliteStore {
 
     fn scan(&self, generation: u64) -> Answer<'_, Scan> {
         Box::pin(self.scan_rows(generation))
+    }
+
+    fn snapshot(&self, generation: u64) -> Answer<'_, Box<dyn Snapshot>> {
+        Box::pin(async move { Ok(Box::new(self.snapshot_of(generation).await?) as Box<dyn Snapshot>) })
     }
 
     fn reached<'a>(&'a self, name: &'a str, topic: &'a str, partition: u32, position: u64, wait: Duration) -> Answer<'a, bool> {

@@ -9,7 +9,7 @@ use crate::StoreError;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -107,6 +107,11 @@ impl Readers {
         Ok(done)
     }
 
+    /// The file that is read.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Closes the connections that nobody uses.
     pub(super) fn close(&self) {
         self.idle.lock().clear();
@@ -114,7 +119,7 @@ impl Readers {
 }
 
 impl Reader {
-    fn open(path: &std::path::Path) -> rusqlite::Result<Self> {
+    fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = open::reader(path)?;
         let looks = Arc::new(Looks::default());
         let look = Arc::clone(&looks);

@@ -120,17 +120,22 @@ fn rows(connection: &Connection, question: &Question) -> rusqlite::Result<Vec<Ve
 }
 
 fn load(connection: &Connection, held: &Held, keys: &[Vec<Value>]) -> rusqlite::Result<Vec<Option<Vec<Value>>>> {
-    let kinds = held.definition.kinds_with_tenant();
     // All rows from one moment, and the locks are taken once.
     let snapshot = connection.unchecked_transaction()?;
-    let mut statement = snapshot.prepare_cached(&held.sql.load)?;
+    let loaded = find(&snapshot, held, keys)?;
+    snapshot.finish()?;
+    Ok(loaded)
+}
+
+/// The rows of `keys`, within the transaction of the caller.
+pub(super) fn find(connection: &Connection, held: &Held, keys: &[Vec<Value>]) -> rusqlite::Result<Vec<Option<Vec<Value>>>> {
+    let kinds = held.definition.kinds_with_tenant();
+    let mut statement = connection.prepare_cached(&held.sql.load)?;
     let mut loaded = Vec::with_capacity(keys.len());
     for key in keys {
         bind(&mut statement, 1, key)?;
         loaded.push(statement.raw_query().next()?.map(|row| read(row, &kinds)).transpose()?);
     }
-    drop(statement);
-    snapshot.finish()?;
     Ok(loaded)
 }
 

@@ -9,6 +9,8 @@ use crate::{
 pub(super) struct Statements {
     pub(super) load: String,
     pub(super) scan: String,
+    /// The next rows behind a rowid, which comes last.
+    pub(super) next: String,
     pub(super) delete: String,
     pub(super) upsert: String,
     pub(super) fact: String,
@@ -29,6 +31,7 @@ impl Statements {
         Self {
             load: format!("SELECT {columns} FROM {table} WHERE {by_key}"),
             scan: format!("SELECT {columns} FROM {table}"),
+            next: format!("SELECT {columns}, _rowid_ FROM {table} WHERE _rowid_ > ? ORDER BY _rowid_ LIMIT ?"),
             delete: format!("DELETE FROM {table} WHERE {by_key}"),
             upsert: format!("{insert} {replace}"),
             fact: format!("{insert} NOTHING"),

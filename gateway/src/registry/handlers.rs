@@ -86,7 +86,9 @@ pub(super) async fn compatible(mut call: Call) -> Answer {
     let body: Body = body(&mut call).await?;
     let version = catalogue::version(call.raw("subject"), call.raw("version"));
     let judged = version.and_then(|version| catalogue::judge(version, &Offered::read(body)?));
-    let verbose = call.parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "verbose=true"));
+    // Confluent's client for Python says True.
+    let verbose =
+        call.parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.eq_ignore_ascii_case("verbose=true")));
     answer(judged.map(|complaints| match verbose {
         true => json!({ "is_compatible": complaints.is_empty(), "messages": complaints }),
         false => json!({ "is_compatible": complaints.is_empty() }),

@@ -152,8 +152,10 @@ async fn a_new_schema_is_judged_by_the_gate_and_not_taken() {
         assert_eq!(post(&world, &compatibility(version), &fits).await, (200, json!({ "is_compatible": true })));
         assert_eq!(post(&world, &compatibility(version), &lacks_default).await, (200, json!({ "is_compatible": false })));
     }
-    let (_, verbose) = post(&world, &compatibility("latest?verbose=true"), &lacks_default).await;
-    assert!(verbose["messages"][0].as_str().unwrap().contains("note"), "{verbose}");
+    for verbose in ["latest?verbose=true", "latest?normalize=False&verbose=True"] {
+        let (_, verbose) = post(&world, &compatibility(verbose), &lacks_default).await;
+        assert!(verbose["messages"][0].as_str().unwrap().contains("note"), "{verbose}");
+    }
     assert_eq!(post(&world, &compatibility("latest"), &fresh).await.1["is_compatible"], false);
     assert_eq!(refused(post(&world, &compatibility("latest"), &json!([])).await), (422, 42201));
     assert_eq!(refused(post(&world, &compatibility("9999"), &fits).await), (404, 40402));

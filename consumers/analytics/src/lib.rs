@@ -6,7 +6,9 @@
 //! stored once, whatever was killed when. A record that cannot be read goes into `parked` with its bytes, before the
 //! batch around it. Nothing is skipped and nothing is appended to the log.
 //!
-//! It does not follow the log across a restore: a table that holds another history is refused with a message.
+//! The tables are made where they are missing, at the start and whenever the server turns out to have lost them; then
+//! they are filled again from what the server still has. It does not follow the log across a restore: a table that holds
+//! another history is refused with a message.
 
 mod batch;
 mod error;
@@ -49,7 +51,7 @@ pub async fn run(log: Arc<dyn Log>, analytics: Analytics, lifecycle: Lifecycle) 
         for partition in 0..log.partitions() {
             let source = Source { topic: topic.clone(), partition };
             let health = lifecycle.health().component(format!("consumer.analytics {source}"));
-            let feed = Feed::new(log.clone(), client.clone(), source, kind.clone(), health, shutdown.clone());
+            let feed = Feed::new(log.clone(), analytics.clone(), client.clone(), source, kind.clone(), health, shutdown.clone());
             feeds.spawn(feed.run());
         }
     }

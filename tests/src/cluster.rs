@@ -19,13 +19,14 @@ use std::{
 use tempfile::TempDir;
 
 /// The parts, under the names that tests call them by; two of those that share their work.
-const PARTS: [(&str, &[&str]); 6] = [
+const PARTS: [(&str, &[&str]); 7] = [
     ("gateway-1", &["gateway"]),
     ("gateway-2", &["gateway"]),
     ("writer-1", &["writer"]),
     ("writer-2", &["writer"]),
     ("operational-1", &["consumer", "operational"]),
     ("archive-1", &["consumer", "archive"]),
+    ("analytics-1", &["consumer", "analytics"]),
 ];
 
 /// The parts and their servers.

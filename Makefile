@@ -8,7 +8,9 @@ help: ## Show the targets
 run: ## Build, start the server, train a sweep of real models, stay up until Ctrl-C
 	@bash infra/run.sh
 
-up: ## Start Kafka, PostgreSQL and S3 in .local, without docker
+up: ## Start Kafka, PostgreSQL, S3 and the ClickHouse engine in .local, without docker
+	@bash infra/chdb/fetch.sh
+	@cargo build --locked --quiet -p swarmlog
 	@cargo run --locked --quiet -p swarmlog-local --example local -- up .local
 
 down: ## Stop them; their data stays in .local

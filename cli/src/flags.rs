@@ -32,7 +32,7 @@ pub const GLOBAL: [Flag; 3] = [
 ];
 
 /// Servers to use in place of files in the data folder.
-pub const SERVERS: [Flag; 7] = [
+pub const SERVERS: [Flag; 8] = [
     flag(
         "kafka",
         "kafka.bootstrap.servers",
@@ -45,6 +45,7 @@ pub const SERVERS: [Flag; 7] = [
     flag("s3-region", "s3.region", "NAME", "Region that requests are signed for [default: us-east-1]"),
     flag("s3-access-key", "s3.access_key", "KEY", "Access key"),
     flag("s3-secret-key", "s3.secret_key", "KEY", "Secret key; better by the environment than on the command line"),
+    flag("clickhouse", "clickhouse.url", "URL", "Keep analytics on a ClickHouse server, or on a `swarmlog engine`"),
 ];
 
 impl Flag {

@@ -45,6 +45,8 @@ enum Verb {
     Writer(Box<verbs::alone::Writer>),
     /// Run one consumer alone
     Consumer(Box<verbs::alone::Consumer>),
+    /// Serve the ClickHouse engine over HTTP, where no ClickHouse server can be had
+    Engine(Box<verbs::alone::Engine>),
     /// Lease jobs over HTTP and train real models
     Worker(verbs::worker::Worker),
     /// Put a job into a queue
@@ -81,6 +83,7 @@ async fn main() -> ExitCode {
         Verb::Gateway(verb) => verb.run(global).await,
         Verb::Writer(verb) => verb.run(global).await,
         Verb::Consumer(verb) => verb.run(global).await,
+        Verb::Engine(verb) => verb.run(global).await,
         Verb::Worker(verb) => verb.run(global).await,
         Verb::Submit(verb) => verb.run(global).await,
         Verb::Sweep(verb) => verb.run(global).await,

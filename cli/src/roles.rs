@@ -46,13 +46,12 @@ impl Role {
         matches!(self, Self::Gateway | Self::Archive)
     }
 
+    pub fn needs_analytics(self) -> bool {
+        matches!(self, Self::Gateway | Self::Analytics)
+    }
+
     /// Refuses to run alone on files, which one process owns.
     pub fn check_alone(self, servers: &Servers) -> Done {
-        if self == Self::Analytics {
-            let detail =
-                "`swarmlog consumer analytics` cannot run alone: ClickHouse is the engine inside `swarmlog up`, which feeds it";
-            return Err(Failure::new(Exit::Usage, detail));
-        }
         let mut missing = Vec::new();
         if servers.kafka()?.is_none() {
             missing.push("--kafka BROKERS");
@@ -62,6 +61,10 @@ impl Role {
         }
         if self.needs_objects() && servers.s3().is_none() {
             missing.push("--s3 URL");
+        }
+        // The gateway does without: it says that there are no analytics.
+        if self == Self::Analytics && servers.clickhouse().is_none() {
+            missing.push("--clickhouse URL");
         }
         if missing.is_empty() {
             return Ok(());

@@ -1,6 +1,7 @@
 //! Which servers to use in place of files in the data folder: the settings of a verb that runs parts.
 
 use crate::{Done, flags};
+use analytics::Remote;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use log::kafka::KafkaConfig;
 use objects::S3Config;
@@ -71,6 +72,19 @@ impl Servers {
             secret_key: s3.secret_key?,
         })
     }
+
+    /// The server of analytics, unless it is the engine in the process.
+    pub fn clickhouse(&self) -> Option<Remote> {
+        let clickhouse = self.settings().clickhouse.clone();
+        Some(Remote {
+            url: clickhouse.url?,
+            database: clickhouse.database,
+            user: clickhouse.user,
+            password: clickhouse.password.unwrap_or_default(),
+            sql_user: clickhouse.sql_user,
+            sql_password: clickhouse.sql_password.unwrap_or_default(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +114,7 @@ mod tests {
     #[test]
     fn without_settings_everything_is_a_file() {
         let servers = servers(&[]);
-        assert!(servers.kafka().is_ok_and(|kafka| kafka.is_none()) && servers.postgres().is_none() && servers.s3().is_none());
+        assert!(servers.kafka().is_ok_and(|kafka| kafka.is_none()) && servers.postgres().is_none());
+        assert!(servers.s3().is_none() && servers.clickhouse().is_none());
     }
 }

@@ -19,7 +19,7 @@ use std::{
 use tempfile::TempDir;
 
 /// The parts, under the names that tests call them by; two of each, which share their work.
-const PARTS: [(&str, &[&str]); 8] = [
+const PARTS: [(&str, &[&str]); 10] = [
     ("gateway-1", &["gateway"]),
     ("gateway-2", &["gateway"]),
     ("writer-1", &["writer"]),
@@ -28,6 +28,8 @@ const PARTS: [(&str, &[&str]); 8] = [
     ("operational-2", &["consumer", "operational"]),
     ("archive-1", &["consumer", "archive"]),
     ("archive-2", &["consumer", "archive"]),
+    ("analytics-1", &["consumer", "analytics"]),
+    ("analytics-2", &["consumer", "analytics"]),
 ];
 
 /// The parts and their servers.

@@ -35,7 +35,7 @@ impl World {
         Self::start_on(None).await
     }
 
-    /// The same on Kafka, PostgreSQL and S3 of its own instead of files.
+    /// The same on Kafka, PostgreSQL, S3 and an engine over HTTP of its own instead of files.
     pub async fn start_on_servers() -> Result<Self> {
         Self::start_on(Some(own_servers().await?)).await
     }
@@ -154,13 +154,13 @@ impl Drop for World {
     }
 }
 
-/// Kafka, PostgreSQL and S3, which end with this process.
+/// Kafka, PostgreSQL, S3 and the engine, which end with this process.
 pub(crate) async fn own_servers() -> Result<Servers> {
     let folder = tempfile::Builder::new().prefix("servers").tempdir()?.keep();
     let servers = tokio::task::spawn_blocking(move || {
-        let servers = Servers::open(&folder, s3_program)?;
+        let servers = Servers::open(&folder, s3_program)?.with_engine(program);
         servers.end_with_this_process()?;
-        servers.up(&Server::ALL).map(|()| servers)
+        servers.up(&[Server::Kafka, Server::Postgres, Server::S3, Server::Engine]).map(|()| servers)
     });
     Ok(servers.await??)
 }
@@ -169,6 +169,7 @@ pub(crate) async fn own_servers() -> Result<Servers> {
 pub(crate) fn place_on(command: &mut Command, servers: &Servers) {
     let addresses = servers.addresses();
     command.args(["--kafka", &addresses.kafka, "--postgres", &addresses.postgres, "--s3", &addresses.s3]);
+    command.args(["--clickhouse", &addresses.clickhouse]);
     command.env("SWARMLOG_S3_ACCESS_KEY", &addresses.credentials.access_key);
     command.env("SWARMLOG_S3_SECRET_KEY", &addresses.credentials.secret_key);
 }

@@ -40,6 +40,19 @@ fn variables(value: &Value) -> Variables {
     pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
 }
 
+/// The users of the SQL file can come in with the settings.
+fn users_are_known(variables: &Variables) -> Result<()> {
+    let users = fs::read_to_string(folder().join("clickhouse-users.sql"))?;
+    for (user, variable) in
+        [("swarmlog", "SWARMLOG_CLICKHOUSE_PASSWORD"), ("swarmlog_people", "SWARMLOG_CLICKHOUSE_SQL_PASSWORD")]
+    {
+        let password = variables.get(variable).context(variable)?;
+        let created = format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED WITH sha256_password BY '{password}'");
+        ensure!(users.contains(&created), "{created}");
+    }
+    Ok(())
+}
+
 /// The program takes the arguments, and the settings of the variables.
 fn is_understood(arguments: &[String], variables: &Variables) -> Result<()> {
     let help = program().args(arguments).arg("--help").output()?;
@@ -58,10 +71,11 @@ fn the_parts_of_compose_are_understood() -> Result<()> {
         if image == "swarmlog:local" {
             let settings = if service["environment"].is_null() { &service["<<"]["environment"] } else { &service["environment"] };
             is_understood(&texts(&service["command"]), &variables(settings))?;
+            users_are_known(&variables(settings))?;
             parts += 1;
         }
     }
-    ensure!(parts == 4, "{parts} parts");
+    ensure!(parts == 5, "{parts} parts");
     Ok(())
 }
 
@@ -78,7 +92,7 @@ fn the_deployments_are_understood_and_probe_what_is_there() -> Result<()> {
         ensure!(container["readinessProbe"]["httpGet"]["path"] == "/readyz", "{container}");
         parts += 1;
     }
-    ensure!(parts == 4, "{parts} parts");
+    ensure!(parts == 6, "{parts} parts");
     Ok(())
 }
 
@@ -100,6 +114,6 @@ fn the_units_are_understood() -> Result<()> {
             parts += 1;
         }
     }
-    ensure!(parts == 4, "{parts} parts");
+    ensure!(parts == 6, "{parts} parts");
     Ok(())
 }

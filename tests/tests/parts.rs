@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use swarmlog_tests::{
     Client,
+    client::number,
     cluster::Cluster,
     load::{Load, Told, in_the_middle, told_is_true},
     oracle,
@@ -54,7 +55,7 @@ async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> 
         taken_over(&cluster, name).await?;
         cluster.restart(name).await?;
     }
-    for server in [Server::Kafka, Server::Postgres] {
+    for server in [Server::Kafka, Server::Postgres, Server::Engine] {
         in_the_middle(&load).await?;
         cluster.servers().kill(server)?;
         cluster.servers().up(&[server])?;
@@ -76,6 +77,8 @@ async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> 
         Ok(is_shared && all == every_read_model())
     })
     .await?;
+    let acknowledged = told.values().filter(|told| matches!(told, Told::Acknowledged { .. })).count() as u64;
+    eventually("ClickHouse has every event once", BOUND, || analytics_are_whole(&two, acknowledged)).await?;
     for name in cluster.names() {
         cluster.terminate(name).await?;
     }
@@ -166,4 +169,12 @@ async fn caught_up(client: &Client) -> Result<bool> {
     let answer = client.get("/v1/projections").await?;
     let items = answer.body["items"].as_array().context("no read models")?;
     Ok(items.iter().all(|projection| projection["lag"] == 0))
+}
+
+async fn analytics_are_whole(client: &Client, acknowledged: u64) -> Result<bool> {
+    // A server that came back a moment ago may not answer yet.
+    let Ok(rows) = client.sql("SELECT count() AS n, uniqExact(event_id) AS u FROM events").await else { return Ok(false) };
+    let row = &rows[0];
+    ensure!(number(&row["n"]) == number(&row["u"]), "ClickHouse holds an event twice: {row}");
+    Ok(number(&row["n"]) >= acknowledged)
 }

@@ -2,7 +2,7 @@
 
 mod connect;
 mod topics;
-mod watch;
+pub mod watch;
 
 pub use topics::all as topics;
 
@@ -12,12 +12,12 @@ use crate::{
     roles::Role,
     servers::Servers,
 };
-use analytics::Analytics;
+use analytics::{Analytics, Remote};
 use connect::persist;
 use log::{Log, LogError, kafka::KafkaLog, sqlite::SqliteLog};
 use objects::Objects;
 use service::{
-    Lifecycle,
+    Lifecycle, Status,
     settings::{self, Settings, without_password},
 };
 use std::{
@@ -63,15 +63,15 @@ impl Parts {
     /// ClickHouse engine everything but analytics works.
     pub async fn open(roles: &[Role], how: Opening<'_>) -> Done<Self> {
         let is = |needs: fn(Role) -> bool| roles.iter().any(|role| needs(*role));
-        how.folder()?;
+        make_folder(how.data)?;
         let store = async { if is(Role::needs_store) { how.store().await.map(Some) } else { Ok(None) } };
         let ((log, file), store) = futures::try_join!(how.log(), store)?;
         let objects = if is(Role::needs_objects) { Some(how.objects()?) } else { None };
-        // An engine that no consumer in this process feeds would answer with rows that are missing.
-        let analytics = if roles.contains(&Role::Analytics) {
-            how.engine().await?
-        } else {
-            Analytics::absent("ClickHouse is the engine inside `swarmlog up`; this part runs alone".into())
+        let analytics = match how.servers.clickhouse() {
+            Some(remote) if is(Role::needs_analytics) => how.clickhouse(remote)?,
+            None if roles.contains(&Role::Analytics) => how.engine().await?,
+            // An engine that no consumer in this process feeds would answer with rows that are missing.
+            _ => Analytics::absent("this part runs alone and no ClickHouse server is named (--clickhouse URL)".into()),
         };
         Ok(Self { log, store, analytics, objects, file })
     }
@@ -115,13 +115,6 @@ impl Parts {
 }
 
 impl Opening<'_> {
-    fn folder(&self) -> Done {
-        let data = self.data;
-        fs::create_dir_all(data)
-            .map_err(|e| Failure::new(Exit::Failed, format!("cannot make the data folder {} (--data): {e}", data.display())))?;
-        check_format(data)
-    }
-
     async fn log(&self) -> Done<(Arc<dyn Log>, Option<Arc<SqliteLog>>)> {
         let topics = topics::all();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -159,20 +152,39 @@ impl Opening<'_> {
     fn objects(&self) -> Done<Objects> {
         let Some(config) = self.servers.s3() else { return Ok(Objects::directory(&self.data.join("objects"))?) };
         let place = format!("S3 at {} (--s3)", config.endpoint);
-        Objects::s3(config).map_err(|error| unfit(&place, &error))
+        let objects = Objects::s3(config).map_err(|error| unfit(&place, &error))?;
+        let (component, shutdown) = (self.lifecycle.health().component("s3"), self.lifecycle.shutdown());
+        self.lifecycle.spawn("watch of s3", watch::objects(objects.clone(), component, shutdown));
+        Ok(objects)
+    }
+
+    /// A ClickHouse server is asked when it is needed, too.
+    fn clickhouse(&self, remote: Remote) -> Done<Analytics> {
+        let analytics = Analytics::remote(remote).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let (component, shutdown) = (self.lifecycle.health().component("clickhouse"), self.lifecycle.shutdown());
+        let watch = watch::analytics(analytics.clone(), component, Status::Degraded, shutdown);
+        self.lifecycle.spawn("watch of clickhouse", watch);
+        Ok(analytics)
     }
 
     async fn engine(&self) -> Done<Analytics> {
-        if self.servers.settings().clickhouse.url.is_some() {
-            let detail =
-                "clickhouse.url is set, and this version knows ClickHouse only as the engine in the process: leave it empty";
-            return Err(Failure::new(Exit::Usage, detail));
-        }
         let library = self.chdb_library.clone().unwrap_or_else(analytics::find_library);
-        let folder = self.data.join("clickhouse");
+        let folder = engine_folder(self.data);
         let opened = tokio::task::spawn_blocking(move || Analytics::embedded(&library, &folder)).await?;
         Ok(opened.unwrap_or_else(|error| Analytics::absent(error.to_string())))
     }
+}
+
+/// Makes the data folder, or refuses one that a newer program wrote.
+pub fn make_folder(data: &Path) -> Done {
+    fs::create_dir_all(data)
+        .map_err(|e| Failure::new(Exit::Failed, format!("cannot make the data folder {} (--data): {e}", data.display())))?;
+    check_format(data)
+}
+
+/// Where the engine keeps its tables.
+pub fn engine_folder(data: &Path) -> PathBuf {
+    data.join("clickhouse")
 }
 
 fn writer_config(settings: &settings::Writer) -> writer::Config {

@@ -1,5 +1,5 @@
 //! `swarmlog gateway`, `writer` and `consumer NAME`: one part alone, as many processes of each as are wanted, beside
-//! others on the same servers.
+//! others on the same servers; and `swarmlog engine`, which is one of those servers.
 
 use crate::{Done, Global, process::Process, roles::Role};
 
@@ -23,6 +23,13 @@ pub struct Consumer {
     /// Which one
     #[arg(value_enum)]
     name: Name,
+    #[command(flatten)]
+    process: Process,
+}
+
+/// Serve the ClickHouse engine.
+#[derive(clap::Args)]
+pub struct Engine {
     #[command(flatten)]
     process: Process,
 }
@@ -60,5 +67,12 @@ impl Consumer {
             Name::Archive => Role::Archive,
         };
         self.process.run_alone(global, role).await
+    }
+}
+
+impl Engine {
+    /// Serves until SIGTERM or Ctrl-C.
+    pub async fn run(self, global: &Global) -> Done {
+        self.process.run_engine(global).await
     }
 }

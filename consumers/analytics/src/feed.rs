@@ -4,11 +4,12 @@ use crate::{
     ConsumerError,
     batch::Batches,
     events,
-    insert::{Backoff, Interrupted, store},
+    insert::{Backoff, Interrupted, Tables, Unstored},
     meters, points,
     reader::Place,
     resume::{Unknown, resume},
 };
+use analytics::Analytics;
 use clickhouse::Client;
 use log::{Log, LogError, Offset, Record, Source};
 use service::{Component, Status};
@@ -53,6 +54,7 @@ pub(crate) struct Cursor {
 /// Feeds one partition.
 pub(crate) struct Feed {
     log: Arc<dyn Log>,
+    analytics: Analytics,
     client: Client,
     place: Place,
     kind: Kind,
@@ -82,6 +84,7 @@ impl From<ConsumerError> for End {
 impl Feed {
     pub(crate) fn new(
         log: Arc<dyn Log>,
+        analytics: Analytics,
         client: Client,
         source: Source,
         kind: Kind,
@@ -89,7 +92,7 @@ impl Feed {
         stop: CancellationToken,
     ) -> Self {
         let timeline = log.timeline();
-        Self { log, client, place: Place { source, timeline }, kind, health, stop }
+        Self { log, analytics, client, place: Place { source, timeline }, kind, health, stop }
     }
 
     /// Runs until it is stopped or meets a failure that no repetition mends.
@@ -103,15 +106,24 @@ impl Feed {
 
     async fn follow(&self) -> Result<std::convert::Infallible, End> {
         let mut backoff = Backoff::new(&self.health, &self.stop);
-        let mut cursor = self.resume(&mut backoff).await?;
+        loop {
+            self.fill(&mut backoff).await?;
+            tracing::warn!(log.topic = &*self.place.source.topic, "the server has lost its tables; they are filled again");
+        }
+    }
+
+    /// Makes what is missing of the tables, and fills them until the server turns out to have lost what it had.
+    async fn fill(&self, backoff: &mut Backoff<'_>) -> Result<(), End> {
+        let mut cursor = self.resume(backoff).await?;
+        let mut tables = Tables::new(&self.client, &self.place, &self.kind, cursor);
         loop {
             if self.stop.is_cancelled() {
                 return Err(End::Stopped);
             }
             let started = Instant::now();
-            let (records, full) = self.gather(cursor.offset, &mut backoff).await?;
+            let (records, full) = self.gather(cursor.offset, backoff).await?;
             if records.is_empty() {
-                self.wait(cursor.offset, &mut backoff).await?;
+                self.wait(cursor.offset, backoff).await?;
                 continue;
             }
             let (count, bytes) = (records.len(), records.iter().map(size).sum::<usize>());
@@ -119,7 +131,11 @@ impl Feed {
             let Batches { batches, paused } = self.read(cursor, records).await?;
             for batch in &batches {
                 let parked = batch.parked.len() as u64;
-                store(&self.client, &self.place, batch, &mut backoff).await?;
+                match tables.store(batch, backoff).await {
+                    Ok(()) => {}
+                    Err(Unstored::Interrupted) => return Err(End::Stopped),
+                    Err(Unstored::Lost) => return Ok(()),
+                }
                 if parked > 0 {
                     let (topic, partition) = self.labels();
                     metrics::counter!(meters::PARKED, "topic" => topic, "partition" => partition).increment(parked);
@@ -140,6 +156,11 @@ impl Feed {
     /// Where to go on, once the store and the log have answered.
     async fn resume(&self, backoff: &mut Backoff<'_>) -> Result<Cursor, End> {
         loop {
+            if let Err(error) = self.analytics.prepare().await {
+                // Whatever it is, somebody may mend it on the server.
+                backoff.failed("making the tables", &error).await?;
+                continue;
+            }
             match resume(&*self.log, &self.client, &self.place, &self.kind).await {
                 Ok(cursor) => {
                     backoff.succeeded();

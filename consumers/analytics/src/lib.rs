@@ -6,7 +6,9 @@
 //! stored once, whatever was killed when. A record that cannot be read goes into `parked` with its bytes, before the
 //! batch around it. Nothing is skipped and nothing is appended to the log.
 //!
-//! It does not follow the log across a restore: a table that holds another history is refused with a message.
+//! The tables are made where they are missing, at the start and whenever the server turns out to have lost them; then
+//! they are filled again from what the server still has. It does not follow the log across a restore: a table that holds
+//! another history is refused with a message.
 
 mod batch;
 mod error;
@@ -56,7 +58,7 @@ pub async fn run(log: Arc<dyn Log>, analytics: Analytics, lifecycle: Lifecycle) 
     let feed = |source: Source, stop| {
         let component = health.component(format!("consumer.analytics {source}"));
         let kind = kinds.get(&source.topic).cloned().unwrap_or(Kind::Points);
-        Feed::new(log.clone(), client.clone(), source, kind, component, stop).run()
+        Feed::new(log.clone(), analytics.clone(), client.clone(), source, kind, component, stop).run()
     };
     Ok(share.run(feed).await?)
 }

@@ -38,11 +38,33 @@ impl From<LogError> for Unknown {
     }
 }
 
+/// Whether the server has no such table or database, by ClickHouse's codes 60 and 81.
+pub(crate) fn is_missing(error: &clickhouse::error::Error) -> bool {
+    let clickhouse::error::Error::BadResponse(message) = error else { return false };
+    ["Code: 60.", "Code: 81."].iter().any(|code| message.trim_start().starts_with(code))
+}
+
+/// How far the table has come: the last position of events, one more than the last offset of metrics; 0 if it is empty.
+pub(crate) async fn reach(client: &Client, place: &Place, kind: &Kind) -> clickhouse::error::Result<u64> {
+    match kind {
+        Kind::Events { .. } => {
+            let sql = "SELECT max(position) FROM events WHERE topic = ? AND partition = ?";
+            client.query(sql).bind(&*place.source.topic).bind(place.source.partition).fetch_one().await
+        }
+        Kind::Points => {
+            let sql =
+                "SELECT if(count() = 0, 0, max(offset) + 1) FROM run_metrics WHERE topic = ? AND partition = ? AND timeline = ?";
+            let query = client.query(sql).bind(&*place.source.topic).bind(place.source.partition);
+            query.bind(place.timeline.0.to_string()).fetch_one().await
+        }
+    }
+}
+
 /// Finds where to go on.
 pub(crate) async fn resume(log: &dyn Log, client: &Client, place: &Place, kind: &Kind) -> Result<Cursor, Unknown> {
     match kind {
         Kind::Events { .. } => events(log, client, place).await,
-        Kind::Points => points(client, place).await,
+        Kind::Points => Ok(Cursor { offset: reach(client, place, kind).await?, position: 0 }),
     }
 }
 
@@ -102,18 +124,4 @@ async fn readable(log: &dyn Log, place: &Place, offset: Offset) -> Result<Option
             return Ok(found);
         }
     }
-}
-
-#[derive(Row, Deserialize)]
-struct Greatest {
-    rows: u64,
-    offset: u64,
-}
-
-async fn points(client: &Client, place: &Place) -> Result<Cursor, Unknown> {
-    let sql = "SELECT count() AS rows, max(offset) AS offset FROM run_metrics WHERE topic = ? AND partition = ? AND timeline = ?";
-    let query = client.query(sql).bind(&*place.source.topic).bind(place.source.partition).bind(place.timeline.0.to_string());
-    let greatest = query.fetch_one::<Greatest>().await?;
-    let offset = if greatest.rows == 0 { 0 } else { greatest.offset + 1 };
-    Ok(Cursor { offset, position: 0 })
 }

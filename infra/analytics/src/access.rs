@@ -1,7 +1,7 @@
 //! Who may do what in the engine: one user, who has no right of his own, and two roles.
 //!
 //! A session starts with both roles. One for strangers keeps only `analyst`: there is no way back in a statement that
-//! the gate lets pass. `readonly` comes last, because it forbids to change any setting afterwards.
+//! the gate lets pass. On a server there are users in place of roles, see `infra/deploy/clickhouse-users.sql`.
 
 use crate::{gate::allowed::TABLES, tables::DATABASE};
 use std::{
@@ -10,8 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a statement of a stranger may use up.
-const LIMITS: &[(&str, &str)] = &[
+/// What a statement of a stranger may use up, and what its answer looks like.
+pub(crate) const LIMITS: &[(&str, &str)] = &[
     ("max_execution_time", "10"),
     ("max_result_rows", "100000"),
     ("max_result_bytes", "33554432"),
@@ -35,14 +35,8 @@ const LIMITS: &[(&str, &str)] = &[
     ("final", "1"),
     ("date_time_output_format", "iso"),
     ("output_format_write_statistics", "0"),
-    ("readonly", "1"),
+    ("output_format_json_quote_64bit_integers", "0"),
 ];
-
-/// Statements that turn a fresh session into one for strangers.
-pub(crate) fn confine() -> [String; 3] {
-    let limits: Vec<String> = LIMITS.iter().map(|(name, value)| format!("{name} = '{value}'")).collect();
-    [format!("USE {DATABASE}"), "SET ROLE analyst".to_owned(), format!("SET {}", limits.join(", "))]
-}
 
 /// Writes the engine's configuration into `data` and says where it is.
 pub(crate) fn write_config(data: &Path) -> io::Result<PathBuf> {
@@ -81,4 +75,24 @@ pub(crate) fn write_config(data: &Path) -> io::Result<PathBuf> {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_of_a_server_has_the_same_limits_and_the_same_tables() {
+        let users = include_str!("../../deploy/clickhouse-users.sql");
+        // What an answer looks like is no limit.
+        let limits = LIMITS.iter().filter(|(name, _)| name.starts_with("max_") || name.ends_with("_mode"));
+        for (name, value) in limits {
+            let value = if value.parse::<u64>().is_ok() { (*value).to_owned() } else { format!("'{value}'") };
+            assert!(users.contains(&format!("{name} = {value} CONST")), "{name} = {value}");
+        }
+        for table in TABLES {
+            assert!(users.contains(&format!("GRANT SELECT ON {DATABASE}.{table} TO swarmlog_people;")), "{table}");
+        }
+        assert_eq!(users.matches("TO swarmlog_people;").count(), TABLES.len());
+    }
 }

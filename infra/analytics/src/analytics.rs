@@ -1,12 +1,8 @@
 //! The port itself.
 
-use crate::{AnalyticsError, SqlAnswer, SqlFormat, access, facade, session::Sessions, sql, tables};
-use chdb::Engine;
+use crate::{AnalyticsError, Engine, Remote, SqlAnswer, SqlFormat, remote::Server, sql, tables};
 use clickhouse::Client;
-use std::{fmt, path::Path, sync::Arc, time::Duration};
-
-/// How long closing waits for statements that still run.
-const LAST_STATEMENTS: Duration = Duration::from_secs(20);
+use std::{fmt, path::Path, sync::Arc};
 
 /// The analytics store, or the reason why there is none. Clones share it.
 #[derive(Clone)]
@@ -14,30 +10,36 @@ pub struct Analytics(Arc<Inner>);
 
 enum Inner {
     Absent(String),
-    Embedded { sessions: Arc<Sessions>, client: Box<Client> },
+    Embedded { engine: Engine, client: Box<Client> },
+    Remote(Box<Server>),
 }
 
 impl fmt::Debug for Analytics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Analytics").field(&self.is_available()).finish()
+        match &*self.0 {
+            Inner::Absent(reason) => f.debug_tuple("Absent").field(reason).finish(),
+            Inner::Embedded { .. } => f.write_str("Embedded"),
+            Inner::Remote(server) => server.fmt(f),
+        }
     }
 }
 
 impl Analytics {
-    /// Starts the engine in this process on the folder `data` and makes the tables that are missing. It blocks for
-    /// about a tenth of a second. A missing library is [`AnalyticsError::Absent`], whose text says how to get it.
+    /// The engine in this process, see [`Engine::open`].
     pub fn embedded(library: &Path, data: &Path) -> Result<Self, AnalyticsError> {
-        if !library.is_file() {
-            return Err(chdb::ChdbError::Missing(library.to_owned()).into());
-        }
-        let config = access::write_config(data).map_err(|error| {
-            AnalyticsError::Fatal(format!("cannot write the engine's configuration into {}: {error}", data.display()))
-        })?;
-        let engine = Engine::load(library, &data.join("engine"), Some(&config))?;
-        let sessions = Arc::new(Sessions::start(engine)?);
-        let client = facade::client(sessions.clone()).with_database(tables::DATABASE);
-        let client = Box::new(client);
-        Ok(Self(Arc::new(Inner::Embedded { sessions, client })))
+        Ok(Engine::open(library, data)?.analytics())
+    }
+
+    /// The port on an engine.
+    pub(crate) fn within(engine: Engine, client: Client) -> Self {
+        let client = Box::new(client.with_database(tables::DATABASE));
+        Self(Arc::new(Inner::Embedded { engine, client }))
+    }
+
+    /// A server. It is not connected to yet, so it may be down; only settings that cannot be right are an error.
+    /// [`Analytics::prepare`] comes before the first use.
+    pub fn remote(remote: Remote) -> Result<Self, AnalyticsError> {
+        Ok(Self(Arc::new(Inner::Remote(Box::new(Server::new(remote)?)))))
     }
 
     /// Stands for a store that is not there; everything answers with `reason`.
@@ -45,37 +47,49 @@ impl Analytics {
         Self(Arc::new(Inner::Absent(reason)))
     }
 
+    /// Makes database and tables where they are missing, also beside other processes that do the same. To be called
+    /// before the first insert, and again after [`AnalyticsError::Transient`] with a pause that grows: the server is
+    /// down, or does not let this program in yet. The engine in the process has its tables already.
+    pub async fn prepare(&self) -> Result<(), AnalyticsError> {
+        match &*self.0 {
+            Inner::Absent(reason) => Err(AnalyticsError::Absent(reason.clone())),
+            Inner::Embedded { .. } => Ok(()),
+            Inner::Remote(server) => server.prepare().await,
+        }
+    }
+
     /// The client for trusted statements and inserts. Needs a tokio runtime when it is used.
     pub fn client(&self) -> Result<&Client, AnalyticsError> {
         match &*self.0 {
-            Inner::Embedded { client, .. } => Ok(client),
             Inner::Absent(reason) => Err(AnalyticsError::Absent(reason.clone())),
+            Inner::Embedded { client, .. } => Ok(client),
+            Inner::Remote(server) => Ok(server.client()),
         }
     }
 
     /// Runs a statement of a stranger.
     pub async fn sql(&self, statement: &str, format: SqlFormat) -> Result<SqlAnswer, AnalyticsError> {
         match &*self.0 {
-            Inner::Embedded { sessions, .. } => sql::run(sessions, statement, format).await,
             Inner::Absent(reason) => Err(AnalyticsError::Absent(reason.clone())),
+            Inner::Embedded { engine, .. } => sql::observed(sql::run(engine.sessions(), statement, format)).await,
+            Inner::Remote(server) => sql::observed(server.sql(statement, format)).await,
         }
     }
 
-    /// Whether there is a store, or why not.
-    pub fn is_available(&self) -> Result<(), String> {
+    /// Says within 5 s whether the store answers both the program and strangers, or why not, in one line.
+    pub async fn check(&self) -> Result<(), String> {
         match &*self.0 {
-            Inner::Embedded { .. } => Ok(()),
             Inner::Absent(reason) => Err(reason.clone()),
+            Inner::Embedded { engine, .. } => engine.check().await,
+            Inner::Remote(server) => server.check().await,
         }
     }
 
-    /// Ends the engine once the statements that run have ended. To be called before the process ends.
+    /// Ends the engine in this process, see [`Engine::close`]; nothing to do for a server.
     pub async fn close(&self) -> Result<(), AnalyticsError> {
-        let Inner::Embedded { sessions, .. } = &*self.0 else { return Ok(()) };
-        let sessions = sessions.clone();
-        match tokio::task::spawn_blocking(move || sessions.close(LAST_STATEMENTS)).await {
-            Ok(closed) => Ok(closed?),
-            Err(panic) => Err(AnalyticsError::Fatal(panic.to_string())),
+        match &*self.0 {
+            Inner::Embedded { engine, .. } => engine.close().await,
+            Inner::Absent(_) | Inner::Remote(_) => Ok(()),
         }
     }
 }

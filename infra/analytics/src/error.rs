@@ -37,15 +37,54 @@ impl From<ChdbError> for AnalyticsError {
     }
 }
 
+/// What a server or the way to it answered.
+impl From<clickhouse::error::Error> for AnalyticsError {
+    fn from(error: clickhouse::error::Error) -> Self {
+        use clickhouse::error::Error;
+        match error {
+            Error::BadResponse(message) => match ChdbError::statement(message) {
+                // What does not come from ClickHouse comes from something before it.
+                ChdbError::Statement { code: 0, message } => Self::Transient(first_line(&message)),
+                error => error.into(),
+            },
+            Error::Network(_) | Error::TimedOut | Error::Other(_) => Self::Transient(causes(&error)),
+            error => Self::Fatal(causes(&error)),
+        }
+    }
+}
+
+/// An error with what caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let first = error.to_string();
+    std::iter::successors(error.source(), |error| error.source()).fold(first, |mut text, error| {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        text
+    })
+}
+
+/// The first line of a text that may be somebody's web page, not longer than a line should be.
+pub(crate) fn first_line(text: &str) -> String {
+    text.trim().lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
 /// Sorts ClickHouse's error codes, see `src/Common/ErrorCodes.cpp` there.
 fn statement(code: i32, message: String) -> AnalyticsError {
     match code {
+        // Somebody has to give this program's user its password; then it goes on by itself.
+        192 | 193 | 194 | 516 => AnalyticsError::Transient(format!("the server does not let this program in: {message}")),
         // Rows, time, speed, syntax depth and size, sets, recursion, bytes, memory, columns, rows or bytes, cancelled.
         158 | 159 | 160 | 161 | 167 | 168 | 191 | 241 | 306 | 307 | 394 | 396 => AnalyticsError::Limit(message),
         // Read-only, access denied, function or table function not allowed.
         164 | 497 | 446 | 344 => AnalyticsError::Refused(message),
-        // No space, cannot open or write or allocate, too many parts or statements, shutting down.
-        74..=76 | 173 | 202 | 236 | 243 | 252 | 319 | 439 => AnalyticsError::Transient(message),
+        // No space, cannot open or write or allocate, too many parts or statements, shutting down; of servers also:
+        // unreachable hosts, lost connections, no keeper, a read-only replica, too few replicas.
+        74..=76 | 173 | 198 | 202 | 209 | 210 | 225 | 236 | 242 | 243 | 252 | 279 | 285 | 319 | 439 | 999 => {
+            AnalyticsError::Transient(message)
+        }
         // The data on disk are broken, or the engine contradicts itself.
         40 | 49 | 226 | 228 | 246 => AnalyticsError::Fatal(message),
         _ => AnalyticsError::Invalid(message),
@@ -78,5 +117,15 @@ mod tests {
         assert!(matches!(error(243), AnalyticsError::Transient(_)));
         assert!(matches!(error(62), AnalyticsError::Invalid(_)));
         assert!(matches!(AnalyticsError::from(ChdbError::Missing("x".into())), AnalyticsError::Absent(_)));
+    }
+
+    #[test]
+    fn what_a_server_answers_is_sorted_like_the_engines_own() {
+        let error = |text: &str| AnalyticsError::from(clickhouse::error::Error::BadResponse(text.to_owned()));
+        assert!(matches!(error("Code: 62. DB::Exception: no"), AnalyticsError::Invalid(message) if message == "no"));
+        assert!(matches!(error("Code: 516. DB::Exception: x: Authentication failed"), AnalyticsError::Transient(_)));
+        assert!(matches!(error("<html>\n<p>502 Bad Gateway"), AnalyticsError::Transient(line) if line == "<html>"));
+        let refused = clickhouse::error::Error::Network(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
+        assert!(matches!(refused.into(), AnalyticsError::Transient(line) if line == "network error: connection refused"));
     }
 }

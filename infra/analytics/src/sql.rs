@@ -1,14 +1,20 @@
 //! Statements of strangers: through the gate, in a confined session, up to the limits.
 
-use crate::{AnalyticsError, metrics as names, session::Sessions};
+use crate::{
+    AnalyticsError,
+    caller::{Caller, Work},
+    metrics as names,
+    session::{Rights, Sessions},
+};
 use bytes::Bytes;
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// How long a caller waits for an answer: the engine's own limit of time and some grace.
-const ANSWER: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER: Duration = Duration::from_secs(15);
 
 /// The forms an answer can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +28,8 @@ pub enum SqlFormat {
 }
 
 impl SqlFormat {
-    fn engine(self) -> &'static str {
+    /// The engine's name of it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Json => "JSON",
             Self::JsonLines => "JSONEachRow",
@@ -48,37 +55,56 @@ pub struct SqlAnswer {
     pub body: Bytes,
 }
 
-/// Runs a statement of a stranger.
-pub(crate) async fn run(sessions: &Arc<Sessions>, statement: &str, format: SqlFormat) -> Result<SqlAnswer, AnalyticsError> {
+impl SqlAnswer {
+    /// What the engine answered in `format` after a while.
+    pub(crate) fn new(format: SqlFormat, body: Bytes, elapsed: Duration) -> Self {
+        let body = match format {
+            SqlFormat::Json => with_elapsed(&body, elapsed),
+            SqlFormat::JsonLines | SqlFormat::Text => body,
+        };
+        Self { content_type: format.content_type(), body }
+    }
+}
+
+/// Counts a statement and its time.
+pub(crate) async fn observed(work: impl Future<Output = Result<SqlAnswer, AnalyticsError>>) -> Result<SqlAnswer, AnalyticsError> {
     let started = Instant::now();
-    let turn = sessions.stranger_turn().await?;
-    let (sessions, statement) = (sessions.clone(), statement.to_owned());
-    // The turn goes along and ends with the statement, even if nobody waits for the answer any more.
-    let work = tokio::task::spawn_blocking(move || {
-        let answer = answer(&sessions, &statement, format);
-        drop(turn);
-        answer
-    });
-    let answer = match tokio::time::timeout(ANSWER, work).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(panic)) => Err(AnalyticsError::Fatal(panic.to_string())),
-        Err(_) => Err(AnalyticsError::Limit(format!("no answer within {} s", ANSWER.as_secs()))),
-    };
+    let answer = work.await;
     metrics::counter!(names::SQL_STATEMENTS, "outcome" => outcome(&answer)).increment(1);
     metrics::histogram!(names::SQL_SECONDS).record(started.elapsed().as_secs_f64());
     answer
 }
 
-fn answer(sessions: &Sessions, statement: &str, format: SqlFormat) -> Result<SqlAnswer, AnalyticsError> {
-    let session = sessions.stranger()?;
+/// Runs a statement of a stranger in this process.
+pub(crate) async fn run(sessions: &Arc<Sessions>, statement: &str, format: SqlFormat) -> Result<SqlAnswer, AnalyticsError> {
+    let turn = sessions.turn(Rights::Stranger).await?;
+    let work = Work::new();
+    let _caller = Caller::of(&work, sessions);
+    let (sessions, statement) = (sessions.clone(), statement.to_owned());
+    // The turn goes along and ends with the statement, even if nobody waits for the answer any more.
+    let work = tokio::task::spawn_blocking(move || {
+        let answer = answer(&sessions, &work, &statement, format);
+        drop(turn);
+        answer
+    });
+    match tokio::time::timeout(ANSWER, work).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panic)) => Err(AnalyticsError::Fatal(panic.to_string())),
+        Err(_) => Err(late()),
+    }
+}
+
+/// The answer did not come in time.
+pub(crate) fn late() -> AnalyticsError {
+    AnalyticsError::Limit(format!("no answer within {} s", ANSWER.as_secs()))
+}
+
+fn answer(sessions: &Sessions, work: &Work, statement: &str, format: SqlFormat) -> Result<SqlAnswer, AnalyticsError> {
+    let session = sessions.stranger(work, &[])?;
     let statement = sessions.gate.pass(&session, statement)?;
     let started = Instant::now();
-    let body = session.query(&statement, format.engine())?;
-    let body = match format {
-        SqlFormat::Json => with_elapsed(&body, started.elapsed()),
-        SqlFormat::JsonLines | SqlFormat::Text => body,
-    };
-    Ok(SqlAnswer { content_type: format.content_type(), body })
+    let body = session.query(&statement, format.name())?;
+    Ok(SqlAnswer::new(format, body, started.elapsed()))
 }
 
 /// Adds the time taken to the engine's JSON object.

@@ -12,7 +12,7 @@ pub use events::EventRow;
 pub use parked::ParkedRow;
 pub use run_metrics::MetricRow;
 
-/// The database.
+/// The database of the engine in the process. A server's may have another name.
 pub const DATABASE: &str = "swarmlog";
 
 /// How many insert tokens the engine remembers for each table.
@@ -47,12 +47,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// The statement that makes the table where it is missing.
-    pub fn ddl(&self) -> String {
+    /// The statement that makes the table in a database where it is missing.
+    pub fn ddl(&self, database: &str) -> String {
         let columns: Vec<String> =
             self.columns.iter().map(|c| format!("    {} {} COMMENT '{}'", c.name, c.kind, c.comment)).collect();
         format!(
-            "CREATE TABLE IF NOT EXISTS {DATABASE}.{} (\n{}\n)\nENGINE = ReplacingMergeTree({})\nPARTITION BY {}\nORDER BY {}\n\
+            "CREATE TABLE IF NOT EXISTS {database}.{} (\n{}\n)\nENGINE = ReplacingMergeTree({})\nPARTITION BY {}\nORDER BY {}\n\
              SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}\nCOMMENT '{}'",
             self.name,
             columns.join(",\n"),
@@ -78,3 +78,17 @@ const FEW: &str = "LowCardinality(String)";
 const TEXT: &str = "String";
 /// Microseconds since 1970 UTC.
 const TIME: &str = "DateTime64(6, 'UTC')";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clickhouse::Row;
+
+    #[test]
+    fn the_types_of_the_rows_are_the_columns_of_the_tables() {
+        let names = |table: usize| ALL[table].columns.iter().map(|column| column.name).collect::<Vec<_>>();
+        assert_eq!(names(0), EventRow::COLUMN_NAMES);
+        assert_eq!(names(1), MetricRow::COLUMN_NAMES);
+        assert_eq!(names(2), ParkedRow::COLUMN_NAMES);
+    }
+}

@@ -52,8 +52,8 @@ pub enum ChdbError {
 }
 
 impl ChdbError {
-    /// Reads the code out of `Code: 62. DB::Exception: ...`.
-    pub(crate) fn statement(message: String) -> Self {
+    /// Reads the code out of `Code: 62. DB::Exception: ...`, as the engine writes it here and on a server.
+    pub fn statement(message: String) -> Self {
         let digits = message.split_once("Code: ").map_or("", |(_, rest)| rest);
         let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
         Self::Statement { code: digits[..end].parse().unwrap_or(0), message }

@@ -17,13 +17,15 @@ fn main() -> Result<()> {
 
 fn up(folder: &Path) -> Result<()> {
     let started = std::time::Instant::now();
-    let servers = Servers::open(folder, myself)?;
+    let servers = Servers::open(folder, myself)?.with_engine(swarmlog);
     servers.up(&Server::ALL).context("not every server could be started")?;
+    servers.up(&[Server::Engine]).context("the ClickHouse engine could not be started; without it leave out --clickhouse")?;
     let addresses = servers.addresses();
-    eprintln!("all servers answer after {:.1} s; their logs are in {}", started.elapsed().as_secs_f64(), folder.display());
+    eprintln!("all servers answer after {:.1} s; their logs are {}/*.log", started.elapsed().as_secs_f64(), folder.display());
+    let keys = &addresses.credentials;
     println!(
-        "kafka     {}\npostgres  {}\ns3        {} (bucket {})",
-        addresses.kafka, addresses.postgres, addresses.s3, addresses.credentials.bucket
+        "swarmlog up --kafka {} --postgres {} --s3 {} --s3-bucket {} --s3-access-key {} --s3-secret-key {} --clickhouse {}",
+        addresses.kafka, addresses.postgres, addresses.s3, keys.bucket, keys.access_key, keys.secret_key, addresses.clickhouse
     );
     Ok(())
 }
@@ -36,4 +38,10 @@ async fn s3(root: &Path, port: u16, access_key: &str, secret_key: &str) -> Resul
 
 fn myself() -> Command {
     Command::new(env::current_exe().unwrap_or_default())
+}
+
+/// The program, which cargo puts into the folder above the examples.
+fn swarmlog() -> Command {
+    let examples = env::current_exe().unwrap_or_default();
+    Command::new(examples.ancestors().nth(2).unwrap_or(Path::new(".")).join("swarmlog"))
 }

@@ -1,7 +1,7 @@
 //! All servers of one folder.
 
 use crate::{
-    Credentials, LocalError,
+    Credentials, LocalError, engine,
     kafka::{self, Detour, Listeners},
     postgres, process,
     process::Place,
@@ -26,10 +26,12 @@ pub enum Server {
     Postgres,
     /// An S3 server.
     S3,
+    /// ClickHouse's engine over HTTP, see [`Servers::with_engine`].
+    Engine,
 }
 
 impl Server {
-    /// Every server.
+    /// Every server that needs nothing of this project's programs.
     pub const ALL: [Self; 3] = [Self::Kafka, Self::Postgres, Self::S3];
 
     fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Server {
             Self::Kafka => "kafka",
             Self::Postgres => "postgres",
             Self::S3 => "s3",
+            Self::Engine => "engine",
         }
     }
 }
@@ -52,7 +55,9 @@ pub struct Addresses {
     pub s3: String,
     /// Keys and bucket of the S3 server.
     pub credentials: Credentials,
-    ports: [u16; 4],
+    /// URL of the engine.
+    pub clickhouse: String,
+    ports: [u16; 5],
 }
 
 /// The servers of a folder.
@@ -61,6 +66,7 @@ pub struct Servers {
     addresses: Addresses,
     s3_program: fn() -> Command,
     detour: Option<Detour>,
+    engine_program: Option<fn() -> Command>,
 }
 
 impl Servers {
@@ -79,7 +85,12 @@ impl Servers {
                 addresses
             }
         };
-        Ok(Self { folder, addresses, s3_program, detour: None })
+        Ok(Self { folder, addresses, s3_program, detour: None, engine_program: None })
+    }
+
+    /// The same with the program that [`Server::Engine`] is.
+    pub fn with_engine(self, program: fn() -> Command) -> Self {
+        Self { engine_program: Some(program), ..self }
     }
 
     /// Where they listen.
@@ -109,7 +120,7 @@ impl Servers {
 
     /// Stops all of them.
     pub fn down(&self) -> Result<(), LocalError> {
-        Server::ALL.iter().try_for_each(|server| self.stop(*server))
+        Server::ALL.iter().chain(&[Server::Engine]).try_for_each(|server| self.stop(*server))
     }
 
     /// Kills what runs and removes the folder once this process has ended, however it ends; for tests.
@@ -147,24 +158,35 @@ impl Servers {
         if place.running().is_some() {
             return Ok(());
         }
-        let [kafka, controller, postgres, s3] = self.addresses.ports;
+        let [kafka, controller, postgres, s3, engine] = self.addresses.ports;
         match server {
             Server::Kafka => kafka::start(&place, &cache()?, Listeners { port: kafka, controller, detour: self.detour }),
             Server::Postgres => postgres::start(&place, postgres),
             Server::S3 => s3::start(&place, (self.s3_program)(), s3),
+            Server::Engine => {
+                let program = self.engine_program.ok_or_else(|| LocalError::Missing {
+                    program: "the swarmlog program".into(),
+                    remedy: "whoever opens the servers has to name it".into(),
+                })?;
+                engine::start(&place, program(), engine)
+            }
         }
     }
 }
 
 impl Addresses {
     fn new() -> io::Result<Self> {
-        let ports = [process::free_port()?, process::free_port()?, process::free_port()?, process::free_port()?];
-        let [kafka, _, postgres, s3] = ports;
+        let mut ports = [0; 5];
+        for port in &mut ports {
+            *port = process::free_port()?;
+        }
+        let [kafka, _, postgres, s3, engine] = ports;
         Ok(Self {
             kafka: format!("127.0.0.1:{kafka}"),
             postgres: format!("postgres://swarmlog@127.0.0.1:{postgres}/swarmlog"),
             s3: format!("http://127.0.0.1:{s3}"),
             credentials: Credentials::default(),
+            clickhouse: format!("http://127.0.0.1:{engine}"),
             ports,
         })
     }

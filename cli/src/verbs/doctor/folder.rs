@@ -3,11 +3,7 @@
 use super::{Check, Finding};
 use crate::{parts::FORMAT, server_file::ServerFile, servers::Servers};
 use rustix::fs::statvfs;
-use std::{
-    fs, io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, net::SocketAddr, path::Path};
 use tokio::net::TcpListener;
 
 /// With less room than this the log, the store and the engine may stop within minutes.
@@ -22,8 +18,9 @@ pub fn checks(servers: &Servers) -> Vec<Check<'_>> {
         Check::new("port", listen.to_string(), port(listen, data)),
     ];
     if settings.clickhouse.url.is_none() {
+        let has_kafka = settings.kafka.get("bootstrap.servers").is_some_and(|brokers| !brokers.is_empty());
         let library = settings.clickhouse.library.clone().unwrap_or_else(analytics::find_library);
-        checks.push(Check::new("engine", library.display().to_string(), async move { engine(&library) }));
+        checks.push(Check::new("engine", library.display().to_string(), async move { engine(&library, has_kafka) }));
     }
     checks
 }
@@ -66,9 +63,11 @@ async fn port(listen: SocketAddr, data: &Path) -> Finding {
     }
 }
 
-fn engine(library: &PathBuf) -> Finding {
+/// There, or not needed: parts that run alone on servers have no engine.
+fn engine(library: &Path, has_kafka: bool) -> Finding {
     match fs::metadata(library) {
         Ok(file) if file.is_file() => Ok(format!("there, {} MB", file.len() >> 20)),
+        _ if has_kafka => Ok("missing; only `swarmlog up` and `swarmlog engine` would use it".into()),
         _ => Err("the ClickHouse engine is missing: `make chdb` fetches it; all but analytics works without".into()),
     }
 }

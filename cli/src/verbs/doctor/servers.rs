@@ -1,7 +1,8 @@
 //! The servers that the settings name, each asked through the part that uses it.
 
-use super::{BOUND, Check, Finding};
+use super::{Check, Finding};
 use crate::{Done, parts, servers::Servers};
+use analytics::{Analytics, Remote};
 use log::{Log, LogError, Source, kafka::KafkaConfig, kafka::KafkaLog};
 use objects::{Objects, S3Config};
 use service::settings::without_password;
@@ -23,8 +24,9 @@ pub fn checks(servers: &Servers) -> Done<Vec<Check<'_>>> {
     if let Some(config) = servers.s3() {
         checks.push(Check::new("S3", format!("{}, bucket {}", without_password(&config.endpoint), config.bucket), s3(config)));
     }
-    if let Some(url) = &servers.settings().clickhouse.url {
-        checks.push(Check::new("ClickHouse", without_password(url), clickhouse(url)));
+    if let Some(remote) = servers.clickhouse() {
+        let place = format!("{}, database {}", without_password(&remote.url), remote.database);
+        checks.push(Check::new("ClickHouse", place, clickhouse(remote)));
     }
     Ok(checks)
 }
@@ -96,11 +98,13 @@ async fn s3(config: S3Config) -> Finding {
     Ok("writable, honours put-if-absent".into())
 }
 
-/// The server answers. A port of analytics on a server would check more than that here.
-async fn clickhouse(url: &str) -> Finding {
-    let wrong = |error: reqwest::Error| format!("{}; start it, or correct clickhouse.url", error.without_url());
-    let http = reqwest::Client::builder().timeout(BOUND).build().map_err(wrong)?;
-    let answer = http.get(format!("{}/ping", url.trim_end_matches('/'))).send().await.map_err(wrong)?;
-    answer.error_for_status().map_err(wrong)?;
-    Ok("answers".into())
+/// The server answers both users.
+async fn clickhouse(remote: Remote) -> Finding {
+    let wrong = |error: String| format!("{error}; start it, or correct clickhouse.*");
+    let analytics = Analytics::remote(remote).map_err(|error| wrong(error.to_string()))?;
+    match analytics.check().await {
+        Ok(()) => Ok("answers the program and people".into()),
+        Err(error) if error.contains("UNKNOWN_DATABASE") => Ok("answers; the first start makes the database".into()),
+        Err(error) => Err(wrong(error)),
+    }
 }

@@ -1,7 +1,10 @@
 //! Inserts: rows flow from the body to the engine, piece by piece, and are committed at the end of the body only.
 
-use super::{Failure, Parameters, frames::Frames};
-use crate::session::Sessions;
+use super::{Failure, Parameters, format, frames::Frames};
+use crate::{
+    caller::Work,
+    session::{Rights, Sessions},
+};
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -13,6 +16,10 @@ use tokio::sync::mpsc;
 
 /// How long the next piece may take.
 const PIECE: Duration = Duration::from_secs(60);
+/// How long all pieces may take.
+const PIECES: Duration = Duration::from_secs(300);
+/// The most bytes of an insert, without compression: it is one block, and a block lies in memory.
+const MAX_BYTES: usize = 256 << 20;
 /// How long a failed insert is read to its end.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How many pieces wait for the engine.
@@ -24,17 +31,18 @@ enum Piece {
     End,
 }
 
-pub(super) async fn answer(sessions: Arc<Sessions>, parameters: Parameters, body: Body) -> Result<Response, Failure> {
-    let statement = parameters.query.as_deref().unwrap_or_default();
-    let (statement, format) = split_format(statement)
-        .ok_or_else(|| Failure::bad("an insert is `INSERT INTO t (columns) FORMAT name` with its rows in the body"))?;
-    let (statement, format) = (statement.to_owned(), format.to_owned());
+pub(super) async fn answer(
+    sessions: Arc<Sessions>,
+    (statement, format): (String, String),
+    parameters: Parameters,
+    body: Body,
+) -> Result<Response, Failure> {
     let (database, settings) = (parameters.database, parameters.settings);
-    let turn = sessions.trusted_turn().await?;
+    let turn = sessions.turn(Rights::Trusted).await?;
     let (pieces, mut incoming) = mpsc::channel(WAITING);
     let work = tokio::task::spawn_blocking(move || -> Result<(), Failure> {
         let _turn = turn;
-        let mut session = sessions.trusted(database.as_deref(), &settings)?;
+        let mut session = sessions.trusted(&Work::new(), database.as_deref(), &settings)?;
         let mut insert = session.insert(&statement, &format)?;
         while let Some(piece) = incoming.blocking_recv() {
             match piece {
@@ -45,7 +53,8 @@ pub(super) async fn answer(sessions: Arc<Sessions>, parameters: Parameters, body
         Err(Failure::aborted("the rows did not come to their end"))
     });
     let mut body = body;
-    let fed = feed(&mut body, parameters.decompress, &pieces).await;
+    let feed = feed(&mut body, parameters.decompress, &pieces);
+    let fed = tokio::time::timeout(PIECES, feed).await.unwrap_or_else(|_| Err(late(PIECES)));
     drop(pieces);
     let done = work.await.map_err(|panic| Failure::panicked(&panic))?;
     if fed.is_err() || done.is_err() {
@@ -56,30 +65,56 @@ pub(super) async fn answer(sessions: Arc<Sessions>, parameters: Parameters, body
     Ok(().into_response())
 }
 
+/// What has come of the body and was not sent on.
+enum Pending {
+    Plain(Option<Bytes>),
+    Frames(Frames),
+}
+
+impl Pending {
+    fn push(&mut self, data: Bytes) {
+        match self {
+            Self::Plain(piece) => *piece = Some(data),
+            Self::Frames(frames) => frames.push(&data),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        match self {
+            Self::Plain(piece) => Ok(piece.take()),
+            Self::Frames(frames) => frames.next_frame(),
+        }
+    }
+
+    fn finish(&self) -> Result<(), Failure> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Frames(frames) => frames.finish(),
+        }
+    }
+}
+
 /// Sends the body on. A closed channel is no failure here: the engine's own is answered.
 async fn feed(body: &mut Body, compressed: bool, pieces: &mpsc::Sender<Piece>) -> Result<(), Failure> {
-    let mut frames = Frames::default();
+    let mut pending = if compressed { Pending::Frames(Frames::default()) } else { Pending::Plain(None) };
+    let mut bytes = 0;
     loop {
-        let frame = tokio::time::timeout(PIECE, body.frame())
-            .await
-            .map_err(|_| Failure::aborted(format!("no rows came for {} s", PIECE.as_secs())))?;
+        let frame = tokio::time::timeout(PIECE, body.frame()).await.map_err(|_| late(PIECE))?;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| Failure::aborted(format!("the rows broke off: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
-        if !compressed {
-            if pieces.send(Piece::Rows(data)).await.is_err() {
-                return Ok(());
+        pending.push(data);
+        while let Some(rows) = pending.next()? {
+            bytes += rows.len();
+            if bytes > MAX_BYTES {
+                return Err(Failure::too_large(format!("an insert may have {} MiB: send smaller ones", MAX_BYTES >> 20)));
             }
-            continue;
-        }
-        frames.push(&data);
-        while let Some(rows) = frames.next_frame()? {
             if pieces.send(Piece::Rows(rows)).await.is_err() {
                 return Ok(());
             }
         }
     }
-    frames.finish()?;
+    pending.finish()?;
     // The engine may have failed by now, which is answered.
     let _ = pieces.send(Piece::End).await;
     Ok(())
@@ -92,26 +127,44 @@ async fn drain(mut body: Body) {
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }
 
-/// Cuts ` FORMAT name` off the end of an insert.
-fn split_format(statement: &str) -> Option<(&str, &str)> {
-    let statement = statement.trim_end();
-    let (rest, format) = statement.rsplit_once(char::is_whitespace)?;
-    let rest = rest.trim_end();
-    let place = rest.len().checked_sub("FORMAT".len())?;
-    let (insert, word) = rest.split_at_checked(place)?;
-    let is_name = format.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (word.eq_ignore_ascii_case("FORMAT") && is_name && insert.trim_start().get(..6)?.eq_ignore_ascii_case("INSERT"))
-        .then_some((insert, format))
+fn late(limit: Duration) -> Failure {
+    Failure::aborted(format!("the rows took more than {} s", limit.as_secs()))
+}
+
+/// Statement and format of an insert whose rows are in the body.
+pub(super) fn split(statement: &str) -> Option<(&str, &str)> {
+    let (insert, format) = format::split(statement)?;
+    insert.trim_start().get(..6)?.eq_ignore_ascii_case("INSERT").then_some((insert, format))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use futures::stream;
 
     #[test]
-    fn the_format_is_cut_off_and_nothing_but_an_insert_is_taken() {
-        assert_eq!(split_format("INSERT INTO t(`a`) FORMAT RowBinary"), Some(("INSERT INTO t(`a`) ", "RowBinary")));
-        assert_eq!(split_format("SELECT 1 FORMAT CSV"), None);
-        assert_eq!(split_format("INSERT INTO t VALUES (1)"), None);
+    fn nothing_but_an_insert_is_taken() {
+        assert_eq!(split("INSERT INTO t(`a`) FORMAT RowBinary"), Some(("INSERT INTO t(`a`) ", "RowBinary")));
+        assert_eq!(split("SELECT 1 FORMAT CSV"), None);
+        assert_eq!(split("INSERT INTO t VALUES (1)"), None);
+    }
+
+    #[tokio::test]
+    async fn rows_without_end_are_refused_at_a_size() {
+        let piece = Bytes::from(vec![0; 32 << 20]);
+        let endless = stream::repeat_with(move || Ok::<_, std::convert::Infallible>(piece.clone()));
+        let (pieces, mut engine) = mpsc::channel(WAITING);
+        let taken = tokio::spawn(async move {
+            let mut bytes = 0;
+            while let Some(Piece::Rows(rows)) = engine.recv().await {
+                bytes += rows.len();
+            }
+            bytes
+        });
+        let failure = feed(&mut Body::from_stream(endless), false, &pieces).await.unwrap_err();
+        assert!(failure.message().contains("Code: 307"), "{}", failure.message());
+        drop(pieces);
+        assert_eq!(taken.await.unwrap(), MAX_BYTES);
     }
 }

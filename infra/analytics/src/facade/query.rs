@@ -1,166 +1,123 @@
-//! Statements that answer: their output flows in pieces where its format allows it.
+//! Statements that answer.
 
-use super::{Failure, Parameters, form, request};
-use crate::session::Sessions;
-use axum::{
-    body::{Body, to_bytes},
-    extract::Request,
-    http::header::CONTENT_TYPE,
-    response::Response,
+use super::{Failure, Parameters, body, body::Statement, format, output, output::Piece};
+use crate::{
+    caller::{Caller, Work},
+    session::{Rights, Sessions},
+    tables,
 };
-use bytes::{Buf, Bytes};
-use chdb::{ChdbError, Connection};
-use std::{sync::Arc, time::Duration};
+use axum::{body::Body, extract::Request, http::header::CONTENT_TYPE, response::Response};
+use bytes::Bytes;
+use chdb::Connection;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// The longest statement with its parameters.
-const MAX_BYTES: usize = 4 << 20;
-/// How long the body of a request may take.
-const BODY: Duration = Duration::from_secs(30);
 /// How many pieces of output wait for the client.
 const WAITING: usize = 4;
-/// The format that starts with names and types of its columns.
-const WITH_HEADER: &str = "RowBinaryWithNamesAndTypes";
-/// Formats of which any number of documents in a row are one document.
-const IN_PIECES: [&str; 5] = ["RowBinary", "Native", "JSONEachRow", "TabSeparated", "CSV"];
 
-type Piece = Result<Bytes, Failure>;
-
-pub(super) async fn answer(sessions: Arc<Sessions>, parameters: Parameters, request: Request) -> Result<Response, Failure> {
-    let (statement, values) = read(request).await?;
-    let request::Parameters { database, default_format, settings, .. } = parameters;
-    let format = default_format.unwrap_or_else(|| "TabSeparated".to_owned());
-    let turn = sessions.trusted_turn().await?;
+pub(super) async fn answer(
+    sessions: &Arc<Sessions>,
+    rights: Rights,
+    mut parameters: Parameters,
+    request: Request,
+) -> Result<Response, Failure> {
+    let mut statement = body::read(request, &mut parameters).await?;
+    let format = format(&mut statement, parameters.default_format.take());
+    if rights == Rights::Stranger {
+        is_open(&parameters, &format)?;
+    }
+    let turn = sessions.turn(rights).await?;
+    let work = Work::new();
+    // It lives as long as somebody waits for the answer, first here and then in the body.
+    let caller = Caller::of(&work, sessions);
     let (pieces, mut output) = mpsc::channel::<Piece>(WAITING);
-    tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let done = sessions
-            .trusted(database.as_deref(), &settings)
-            .map_err(Failure::from)
-            .and_then(|mut session| run(&mut session, &statement, &format, &values, &pieces));
-        if let Err(failure) = done {
-            // Nobody listens any more if this fails.
-            let _ = pieces.blocking_send(Err(failure));
+    tokio::task::spawn_blocking({
+        let (sessions, format) = (sessions.clone(), format.clone());
+        move || {
+            let _turn = turn;
+            let done = open(&sessions, rights, &work, &parameters, statement).and_then(|(mut session, statement)| {
+                output::run(&mut session, &statement.text, &format, &statement.values, &pieces)
+            });
+            if let Err(failure) = done {
+                // Nobody listens any more if this fails.
+                output::send(&pieces, Err(failure));
+            }
         }
     });
     // The first piece decides about the status.
     let first = output.recv().await.transpose()?;
     let tag = uuid::Uuid::new_v4().simple().to_string()[..16].to_owned();
-    let head = Response::builder().header("X-ClickHouse-Exception-Tag", &tag);
-    let body = futures::stream::unfold((first, output, tag), |(first, mut output, tag)| async move {
+    let head = Response::builder()
+        .header(CONTENT_TYPE, format::content_type(&format))
+        .header("X-ClickHouse-Format", format)
+        .header("X-ClickHouse-Exception-Tag", &tag);
+    let body = futures::stream::unfold((first, output, tag, caller), |(first, mut output, tag, caller)| async move {
         let piece = match first {
             Some(piece) => piece,
             None => output.recv().await?.unwrap_or_else(|failure| exception(&failure, &tag)),
         };
-        Some((Ok::<_, std::convert::Infallible>(piece), (None, output, tag)))
+        Some((Ok::<_, std::convert::Infallible>(piece), (None, output, tag, caller)))
     });
     head.body(Body::from_stream(body)).map_err(|error| Failure::bad(error.to_string()))
 }
 
-/// The statement and the values of its parameters.
-async fn read(request: Request) -> Result<(String, Vec<(String, String)>), Failure> {
-    let (head, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY, to_bytes(body, MAX_BYTES))
-        .await
-        .map_err(|_| Failure::aborted("the statement did not come"))?
-        .map_err(|error| Failure::bad(format!("the statement cannot be read: {error}")))?;
-    let body = std::str::from_utf8(&body).map_err(|_| Failure::bad("the statement is not UTF-8"))?;
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let Some(boundary) = form::boundary(content_type) else { return Ok((body.to_owned(), Vec::new())) };
-    let mut statement = None;
-    let mut values = Vec::new();
-    for (name, value) in form::fields(body, boundary)? {
-        match name.strip_prefix("param_") {
-            Some(name) => values.push((name.to_owned(), value)),
-            None if name == "query" => statement = Some(value),
-            None => return Err(Failure::bad(format!("the form has a field {name:?}"))),
-        }
-    }
-    Ok((statement.ok_or_else(|| Failure::bad("the form has no query"))?, values))
+/// The format of the answer: what the statement ends with, which is cut off, else what the URL names.
+fn format(statement: &mut Statement, default: Option<String>) -> String {
+    let Some((text, named)) = format::split(&statement.text) else { return default.unwrap_or_else(|| "TabSeparated".to_owned()) };
+    let named = named.to_owned();
+    statement.text.truncate(text.len());
+    named
 }
 
-/// Runs a statement and sends its output; ends early when nobody listens.
-fn run(
-    session: &mut Connection,
-    statement: &str,
-    format: &str,
-    values: &[(String, String)],
-    pieces: &mpsc::Sender<Piece>,
-) -> Result<(), Failure> {
-    let analysis = session.classify(statement)?;
-    if analysis.statements > 1 {
-        return Err(Failure::bad(format!("one statement at a time: these are {}", analysis.statements)));
+/// Refuses what a stranger may not ask for beside his statement.
+fn is_open(parameters: &Parameters, format: &str) -> Result<(), Failure> {
+    if !format::is_open(format) {
+        return Err(Failure::refused(format!("the format {format} is not open to this user")));
     }
-    if carries_rows(statement) {
-        return Err(Failure::bad("rows go into the body of an insert, never into its text"));
+    match &parameters.database {
+        Some(database) if database != tables::DATABASE => {
+            Err(Failure::refused(format!("the database {database} is not open to this user, {} is", tables::DATABASE)))
+        }
+        _ => Ok(()),
     }
-    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    if !(streams(statement) && (format == WITH_HEADER || IN_PIECES.contains(&format))) {
-        let whole = session.query_with(statement, format, &values)?;
-        let _ = pieces.blocking_send(Ok(whole));
-        return Ok(());
-    }
-    let mut output = session.stream(statement, format, &values)?;
-    let mut header = None;
-    while let Some(mut piece) = output.next_piece()? {
-        if format == WITH_HEADER {
-            match &header {
-                None => header = Some(columns_header(&piece)?),
-                Some(header) => cut(&mut piece, header),
+}
+
+/// A session, and the statement that may be run in it.
+fn open(
+    sessions: &Sessions,
+    rights: Rights,
+    work: &Work,
+    parameters: &Parameters,
+    mut statement: Statement,
+) -> Result<(Connection, Statement), Failure> {
+    match rights {
+        Rights::Trusted => {
+            let session = sessions.trusted(work, parameters.database.as_deref(), &parameters.settings)?;
+            let statements = session.classify(&statement.text)?.statements;
+            if statements > 1 {
+                return Err(Failure::bad(format!("one statement at a time: these are {statements}")));
             }
+            if carries_rows(&statement.text) {
+                let way = "INSERT INTO t (columns) FORMAT name, in the URL";
+                return Err(Failure::bad(format!("rows go into the body of an insert ({way}), never into its text")));
+            }
+            Ok((session, statement))
         }
-        if !piece.is_empty() && pieces.blocking_send(Ok(piece)).is_err() {
-            return Ok(());
+        Rights::Stranger => {
+            // He has the mode that reads only, which is stricter than the one he may ask for.
+            let has = |(name, value): &&(String, String)| name == "readonly" && value != "0";
+            let differ: Vec<_> = parameters.settings.iter().filter(|setting| !has(setting)).cloned().collect();
+            let session = sessions.stranger(work, &differ)?;
+            statement.text = sessions.gate.pass(&session, &statement.text)?;
+            Ok((session, statement))
         }
     }
-    Ok(())
-}
-
-/// Whether the engine gives the output of a statement in pieces.
-fn streams(statement: &str) -> bool {
-    let first = statement.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| !word.is_empty());
-    first.is_some_and(|word| word.eq_ignore_ascii_case("SELECT") || word.eq_ignore_ascii_case("WITH"))
 }
 
 /// Whether a statement is an insert with its rows in the text: the engine takes what follows a blank line for SQL.
 fn carries_rows(statement: &str) -> bool {
     let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.next().is_some_and(|word| word.eq_ignore_ascii_case("INSERT")) && !words.any(|word| word.eq_ignore_ascii_case("SELECT"))
-}
-
-/// Every piece of the engine's starts with the header again.
-fn cut(piece: &mut Bytes, header: &[u8]) {
-    if piece.starts_with(header) {
-        piece.advance(header.len());
-    }
-}
-
-/// The header of `RowBinaryWithNamesAndTypes`: how many columns, their names, their types.
-fn columns_header(piece: &Bytes) -> Result<Bytes, ChdbError> {
-    let mut rest = &piece[..];
-    let whole = varint(&mut rest).and_then(|columns| {
-        for _ in 0..columns.checked_mul(2)? {
-            let length = varint(&mut rest)?;
-            rest = rest.get(length..)?;
-        }
-        Some(piece.slice(..piece.len() - rest.len()))
-    });
-    let broken = "the engine's output has no header".to_owned();
-    whole.ok_or(ChdbError::Statement { code: 49, message: broken })
-}
-
-/// An unsigned LEB128 number.
-fn varint(rest: &mut &[u8]) -> Option<usize> {
-    let mut number = 0;
-    for shift in (0..=56).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        number |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// The block that ends a broken body, see `WriteBufferFromHTTPServerResponse.cpp` in ClickHouse.

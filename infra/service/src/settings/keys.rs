@@ -36,7 +36,7 @@ const fn of(name: &'static str, variable: &'static str, secrecy: Secrecy) -> Key
 }
 
 /// In the order of `default.toml`.
-pub(super) const KEYS: [Key; 29] = [
+pub(super) const KEYS: [Key; 30] = [
     of("data", "SWARMLOG_DATA", Open),
     of("token", "SWARMLOG_TOKEN", Secret),
     of("log", "SWARMLOG_LOG", Open),
@@ -59,6 +59,7 @@ pub(super) const KEYS: [Key; 29] = [
     of("s3.access_key", "SWARMLOG_S3_ACCESS_KEY", Secret),
     of("s3.secret_key", "SWARMLOG_S3_SECRET_KEY", Secret),
     of("clickhouse.url", "SWARMLOG_CLICKHOUSE", Url),
+    of("clickhouse.database", "SWARMLOG_CLICKHOUSE_DATABASE", Open),
     of("clickhouse.user", "SWARMLOG_CLICKHOUSE_USER", Open),
     of("clickhouse.password", "SWARMLOG_CLICKHOUSE_PASSWORD", Secret),
     of("clickhouse.sql_user", "SWARMLOG_CLICKHOUSE_SQL_USER", Open),

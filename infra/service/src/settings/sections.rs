@@ -44,7 +44,7 @@ pub struct Listen {
     pub analytics: SocketAddr,
     /// Health and metrics of the archive consumer.
     pub archive: SocketAddr,
-    /// The embedded ClickHouse engine as a server.
+    /// The ClickHouse engine as a server.
     pub engine: SocketAddr,
 }
 
@@ -99,14 +99,15 @@ pub struct Clickhouse {
     /// URL of its HTTP interface; the engine in this process is used if there is none.
     #[serde(deserialize_with = "unless_empty")]
     pub url: Option<String>,
+    /// The database of the tables on a server.
+    pub database: String,
     /// Who makes tables and writes.
     pub user: String,
     /// Password of `user`.
     #[serde(deserialize_with = "unless_empty")]
     pub password: Option<String>,
     /// Who asks people's questions.
-    #[serde(deserialize_with = "unless_empty")]
-    pub sql_user: Option<String>,
+    pub sql_user: String,
     /// Password of `sql_user`.
     #[serde(deserialize_with = "unless_empty")]
     pub sql_password: Option<String>,

@@ -124,6 +124,7 @@ fn a_value_that_is_not_allowed_is_told_with_where_it_is_from() {
         ("SWARMLOG_TOPICS_REPLICATION", "70000", "topics.replication", "16 bit integer"),
         ("SWARMLOG_LISTEN", "localhost", "listen.gateway", "socket address"),
         ("SWARMLOG_POSTGRES", "mysql://h/d", "postgres.url", "postgres://"),
+        ("SWARMLOG_CLICKHOUSE_SQL_USER", "swarmlog", "clickhouse.sql_user", "another name"),
         ("SWARMLOG_WRITER_IDEMPOTENCY_DAYS", "400", "writer.idempotency_days", "1 to 365"),
     ] {
         let told = refused(&environment(&[(variable, value)]));

@@ -28,6 +28,12 @@ pub(super) fn validate(settings: &Settings, entries: &[Entry]) -> Result<(), Set
         check("s3.secret_key", s3.secret_key.is_some(), "a key, for `s3.endpoint` is set")?;
     }
     check("clickhouse.url", begins(&clickhouse.url, &["http", "https"]), "a URL that begins with http:// or https://")?;
+    check("clickhouse.user", !clickhouse.user.is_empty(), "a name")?;
+    check(
+        "clickhouse.sql_user",
+        !clickhouse.sql_user.is_empty() && clickhouse.sql_user != clickhouse.user,
+        "another name than `clickhouse.user`, who may do more than people",
+    )?;
     check("writer.max_idempotency_keys", writer.max_idempotency_keys > 0, "1 or more")?;
     check("writer.idempotency_days", (1..=365).contains(&writer.idempotency_days), "1 to 365")
 }

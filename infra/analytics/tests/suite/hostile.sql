@@ -47,6 +47,10 @@ SELECT * FROM swarmlog.parked
 SELECT * FROM (SELECT * FROM (SELECT * FROM parked))
 SELECT 1 IN (system.users)
 SELECT 1 IN system.users
+SELECT 1 IN parked
+SELECT 1 NOT IN (swarmlog.parked)
+SELECT 1 GLOBAL IN hidden.table
+SELECT * FROM (WITH parked AS (SELECT 1) SELECT * FROM parked), parked
 SELECT in(1, system.users)
 SELECT count() FROM events WHERE tenant IN (SELECT name FROM system.users)
 SELECT 1 UNION ALL SELECT count() FROM system.tables

@@ -1,38 +1,7 @@
-//! One engine and one runtime for all tests of a process: the engine is there once, and the client's connections live
-//! on the runtime that made them.
-#![allow(dead_code, reason = "no test file uses everything")]
+//! Rows to store.
 
-use std::{future::Future, path::PathBuf, sync::LazyLock};
-use swarmlog_analytics::{
-    Analytics, find_library,
-    tables::{EventRow, MetricRow},
-};
-use tokio::runtime::Runtime;
+use swarmlog_analytics::tables::{EventRow, MetricRow};
 use uuid::Uuid;
-
-struct World {
-    runtime: Runtime,
-    analytics: Analytics,
-    data: PathBuf,
-}
-
-static WORLD: LazyLock<World> = LazyLock::new(|| {
-    let data = tempfile::tempdir().unwrap().keep();
-    match Analytics::embedded(&find_library(), &data) {
-        Ok(analytics) => World { runtime: Runtime::new().unwrap(), analytics, data },
-        Err(error) => panic!("{error}"),
-    }
-});
-
-/// Runs a test with the engine of this process.
-pub fn with_analytics<F: Future<Output = ()>>(test: impl FnOnce(Analytics) -> F) {
-    WORLD.runtime.block_on(test(WORLD.analytics.clone()));
-}
-
-/// The engine's folder.
-pub fn data() -> PathBuf {
-    WORLD.data.clone()
-}
 
 /// 2026-11-21 02:00:00 UTC in microseconds.
 pub const TIME: i64 = 1_795_226_400_000_000;

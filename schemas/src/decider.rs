@@ -29,6 +29,9 @@ pub trait Refusal: fmt::Display + fmt::Debug + PartialEq + Send + 'static {
 pub trait Decider: 'static {
     /// Type of the aggregate: `job`.
     const NAME: &'static str;
+    /// The text of every file that `State` and `evolve` are made of: `&[include_str!("job.rs")]`. A snapshot counts only as
+    /// long as it stays the same, see [`snapshot`](crate::snapshot).
+    const SOURCE: &'static [&'static str];
     /// Its commands.
     type Command: Message;
     /// Its events.

@@ -26,6 +26,7 @@ mod position;
 mod projection;
 mod record;
 pub mod row;
+pub mod snapshot;
 pub mod spec;
 mod symbol;
 
@@ -35,7 +36,7 @@ pub use decider::{Decider, Refusal, RefusalKind};
 pub use generated::{SCHEMAS, envelope, telemetry, work};
 pub use identity::{aggregate_id, command_id, key, partition};
 pub use lock::{Locked, locked, locked_schemas};
-pub use message::{Message, SchemaId, SchemaInfo, SchemaKind, Stream, Subset, schema};
+pub use message::{Message, SchemaId, SchemaInfo, SchemaKind, Stream, Subset, schema, snapshots_topic};
 pub use position::{ConsistencyToken, TokenError};
 pub use projection::{AnyProjection, Facts, FactsOf, Folded, Grain, Parked, Projection, ProjectionOf, Slice, Unfit};
 pub use record::{Entry, Recorded};

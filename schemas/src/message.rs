@@ -110,6 +110,12 @@ impl Stream {
     }
 }
 
+/// Name of the topic in which the writer of `context` keeps its snapshots. It is the writer's own and no [`Stream`]: whoever
+/// wants to know what happened reads events.
+pub fn snapshots_topic(context: &str) -> String {
+    format!("{context}.snapshots")
+}
+
 /// The records that a projection reads; all others pass by undecoded.
 pub trait Subset: Sized + Send + 'static {
     /// The kinds of topic it reads.

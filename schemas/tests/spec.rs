@@ -51,6 +51,7 @@ impl Refusal for Absent {
 
 impl Decider for Cancellation {
     const NAME: &'static str = "job";
+    const SOURCE: &'static [&'static str] = &[include_str!("spec.rs")];
     type Command = JobCommand;
     type Event = JobEvent;
     type State = State;

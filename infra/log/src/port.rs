@@ -144,6 +144,13 @@ pub trait Log: Send + Sync + 'static {
     /// The offset that `group` committed for `source`.
     fn committed<'a>(&'a self, group: &'a str, source: &'a Source) -> BoxFuture<'a, Result<Option<Offset>, LogError>>;
 
+    /// Nobody needs the records of `source` before `before` any longer: the log may forget some or all of them. Answers
+    /// whether there is nothing more to forget; if not, ask again. A log that expires records by itself leaves it at that.
+    fn trim<'a>(&'a self, source: &'a Source, before: Offset) -> BoxFuture<'a, Result<bool, LogError>> {
+        let _ = (source, before);
+        Box::pin(async { Ok(true) })
+    }
+
     /// Joins `group` as a consumer of `topics`; the partitions are shared out among its members, the same partition
     /// of every topic to the same member. Dropping the consumer leaves the group.
     fn consume<'a>(&'a self, group: &'a str, topics: &'a [&'a str]) -> BoxFuture<'a, Result<Box<dyn Consumer>, LogError>>;

@@ -150,6 +150,7 @@ impl schemas::Refusal for Refusal {
 
 impl Decider for Job {
     const NAME: &'static str = "job";
+    const SOURCE: &'static [&'static str] = &[include_str!("job.rs")];
     type Command = JobCommand;
     type Event = JobEvent;
     type State = JobState;

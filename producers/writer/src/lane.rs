@@ -16,6 +16,7 @@ use crate::{
     patience::{Interrupt, Patience, Pause},
     recovery::catch_up,
     repeat::{self, Answers},
+    snapshots::Snapshots,
     state::LaneState,
     telemetry::Meters,
 };
@@ -62,6 +63,8 @@ pub(crate) struct Lane {
     pub(crate) meters: Meters,
     pub(crate) ids: Ids,
     pub(crate) backlog: VecDeque<Taken>,
+    /// Once it has caught up.
+    pub(crate) snapshots: Option<Snapshots>,
 }
 
 impl Lane {
@@ -98,7 +101,9 @@ impl Lane {
         let partition = self.state.address.partition;
         let name = format!("writer-{partition}");
         let owner = self.patience.until(|| self.log.transactional(&name)).await?;
-        catch_up(self.log.as_ref(), &mut self.state, &mut self.patience, (self.config.clock)()).await?;
+        let marks = catch_up(self.log.as_ref(), &mut self.state, &mut self.patience, (self.config.clock)()).await?;
+        let (log, after) = (&self.log, self.config.snapshot_after);
+        self.snapshots.get_or_insert_with(|| Snapshots::new(log.clone(), marks, after)).step(&mut self.state);
         let took = started.elapsed();
         self.meters.recovered(took, self.state.keys.len());
         let positions = &self.state.frontier.positions;
@@ -128,6 +133,10 @@ impl Lane {
                 Err(TryRecvError::Empty) => tokio::select! {
                     biased;
                     () = self.patience.left() => return Err(Interrupt::Leave),
+                    () = progress(&mut self.snapshots) => {
+                        self.snapshot();
+                        continue;
+                    }
                     feed = self.feed.recv() => match feed {
                         Some(feed) => feed,
                         None => return Ok(None),
@@ -154,6 +163,7 @@ impl Lane {
                     }
                     self.state.merge(&batch.decided, &offsets);
                     self.meters.committed(&batch.tally, taken.len(), started.elapsed(), self.state.keys.len());
+                    self.snapshot();
                     return Ok(());
                 }
                 Ok(Err(error)) => error,
@@ -180,6 +190,12 @@ impl Lane {
         Ok(())
     }
 
+    fn snapshot(&mut self) {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.step(&mut self.state);
+        }
+    }
+
     async fn decide(&mut self, taken: &[Taken]) -> Result<Batch, Interrupt> {
         let commands: Vec<Command<'_>> = taken.iter().map(Command::read).collect();
         let wanted = repeat::wanted(&self.state, &commands);
@@ -196,5 +212,13 @@ impl Lane {
 
     fn is_consumed(&self, taken: &Taken) -> bool {
         self.state.contexts.get(taken.context).is_some_and(|context| taken.record.offset < context.next_command)
+    }
+}
+
+/// Returns when it is time for the next step of the snapshots.
+async fn progress(snapshots: &mut Option<Snapshots>) {
+    match snapshots {
+        Some(snapshots) => snapshots.progress().await,
+        None => std::future::pending().await,
     }
 }

@@ -24,6 +24,7 @@ mod recovery;
 mod registry;
 mod repeat;
 mod session;
+mod snapshots;
 #[cfg(test)]
 mod specs;
 mod state;

@@ -1,4 +1,4 @@
-//! Catches up with the log: after a start, from the beginning; after an unknown outcome or a lost and regained lane,
+//! Catches up with the log: after a start, from the snapshots or else the beginning; after an unknown outcome or a lost and regained lane,
 //! from where the state stands.
 //!
 //! Events are read in large batches and folded on a blocking thread while the next batch is read. Every position and
@@ -13,6 +13,7 @@ use crate::{
     glance::{EnvelopeGlance, ResultGlance},
     offsets::{after, after_all},
     patience::{Interrupt, Patience},
+    snapshots::{self, Mark},
     state::{Context, LaneState},
     table::ReplayError,
 };
@@ -24,12 +25,33 @@ use uuid::Uuid;
 const READ: usize = 8192;
 
 /// Brings `lane` to the end of its events and results, and says where its commands go on. An interrupted recovery
-/// leaves a state that is behind, or an empty one; both are good to catch up from.
-pub(crate) async fn catch_up(log: &dyn Log, lane: &mut LaneState, patience: &mut Patience, now: i64) -> Result<(), Interrupt> {
+/// leaves a state that is behind, or an empty one; both are good to catch up from. Answers the marks of the snapshots that
+/// contexts were loaded from.
+pub(crate) async fn catch_up(
+    log: &dyn Log,
+    lane: &mut LaneState,
+    patience: &mut Patience,
+    now: i64,
+) -> Result<Vec<Option<Mark>>, Interrupt> {
+    let horizon = lane.keys.begin(now);
+    let mut marks = Vec::with_capacity(lane.contexts.len());
     for number in 0..lane.contexts.len() {
-        let horizon = lane.keys.horizon(now);
-        replay(log, lane, number, Stream::Events, patience).await?;
-        let Some(Context { commands, results, .. }) = lane.contexts.get(number).cloned() else { continue };
+        let mark = if lane.is_untouched(number) { snapshots::load(log, lane, number, patience).await? } else { None };
+        let is_restored = lane.contexts.get(number).is_some_and(|context| context.is_restored);
+        marks.push(match replay(log, lane, number, Stream::Events, patience).await {
+            Ok(()) if !is_restored || lane.is_whole(number) => mark,
+            // What the snapshots say does not lead to what the log says: the log is right.
+            Ok(()) | Err(Interrupt::Stop(WriterError::Damaged { .. })) if is_restored => {
+                tracing::warn!(lane.partition = lane.address.partition, "snapshots do not add up, the lane folds the whole log");
+                lane.forget(number);
+                replay(log, lane, number, Stream::Events, patience).await?;
+                None
+            }
+            outcome => outcome.map(|()| None)?,
+        });
+        let Some(context) = lane.contexts.get_mut(number) else { continue };
+        context.is_restored = false;
+        let Context { commands, results, .. } = context.clone();
         let oldest = patience.until(|| log.offset_at(&results, horizon)).await?;
         if let Some(context) = lane.contexts.get_mut(number) {
             context.next_result = context.next_result.max(oldest);
@@ -44,7 +66,7 @@ pub(crate) async fn catch_up(log: &dyn Log, lane: &mut LaneState, patience: &mut
         }
     }
     lane.keys.settle(now.max(lane.frontier.recorded_at));
-    Ok(())
+    Ok(marks)
 }
 
 async fn replay(
@@ -55,25 +77,42 @@ async fn replay(
     patience: &mut Patience,
 ) -> Result<(), Interrupt> {
     let Some(context) = lane.contexts.get(number) else { return Ok(()) };
-    let (source, mut next) = match stream {
+    let (source, next) = match stream {
         Stream::Results => (context.results.clone(), context.next_result),
         Stream::Events | Stream::Commands => (context.events.clone(), context.next_event),
     };
-    let mut records = patience.until(|| log.read(&source, next, READ)).await?;
+    let take = move |state: &mut LaneState, record: &Record| state.replay(number, stream, record);
+    let (state, folded) = fold(log, &source, next, patience, lane.take(), take).await?;
+    *lane = state;
+    Ok(folded?)
+}
+
+/// Folds the records of `source` from `next` on into `state`, on a blocking thread while the next ones are read, up to the
+/// end or the first that does not fit.
+pub(crate) async fn fold<T: Send + 'static, E: Send + 'static>(
+    log: &dyn Log,
+    source: &Source,
+    mut next: Offset,
+    patience: &mut Patience,
+    mut state: T,
+    take: impl Fn(&mut T, &Record) -> Result<(), E> + Send + Copy + 'static,
+) -> Result<(T, Result<(), E>), Interrupt> {
+    let mut records = patience.until(|| log.read(source, next, READ)).await?;
     while !records.is_empty() {
         next = after_all(next, &records);
-        let (mut state, batch) = (lane.take(), std::mem::take(&mut records));
-        let fold = tokio::task::spawn_blocking(move || {
-            let folded = batch.iter().try_for_each(|record| state.replay(number, stream, record));
+        let batch = std::mem::take(&mut records);
+        let folding = tokio::task::spawn_blocking(move || {
+            let folded = batch.iter().try_for_each(|record| take(&mut state, record));
             (state, folded)
         });
-        let (folded, more) = tokio::join!(fold, patience.until(|| log.read(&source, next, READ)));
-        let (state, folded) = folded.map_err(|error| WriterError::Defect(format!("a recovery broke off: {error}")))?;
-        *lane = state;
-        folded?;
-        records = more?;
+        let (folded, more) = tokio::join!(folding, patience.until(|| log.read(source, next, READ)));
+        let folded = folded.map_err(|error| WriterError::Defect(format!("a recovery broke off: {error}")))?;
+        if folded.1.is_err() {
+            return Ok(folded);
+        }
+        (state, records) = (folded.0, more?);
     }
-    Ok(())
+    Ok((state, Ok(())))
 }
 
 impl LaneState {
@@ -93,7 +132,7 @@ impl LaneState {
                 let result: ResultGlance = codec::decode(&record.payload).map_err(|error| outdated(in_short(&error)))?;
                 if is_first(result.code.as_deref()) {
                     let (scope, hash) = key(envelope.body_hash);
-                    self.keys.replay(scope, hash, Place::Result(offset), envelope.recorded_at);
+                    self.keys.replay(number, scope, hash, Place::Result(offset), envelope.recorded_at);
                 }
             }
             context.next_result = after(offset);
@@ -108,15 +147,16 @@ impl LaneState {
         let text = std::str::from_utf8(&record.key).map_err(|_| damaged("its key is not text".to_owned()))?;
         let kind = self.deciders.of_event(name).ok_or_else(|| outdated(format!("no decider knows the event type {name:?}")))?;
         let Some(table) = self.tables.get_mut(kind) else { return Ok(()) };
-        table.replay(text, envelope.seq, name, &record.payload).map_err(|error| match error {
+        table.replay(text, envelope.seq, name, &record.payload, context.is_restored).map_err(|error| match error {
             ReplayError::Seq { last } => damaged(format!("seq {} of {text} follows seq {last}", envelope.seq)),
             ReplayError::Payload(error) => outdated(format!("an event of {text}: {}", in_short(&error))),
+            ReplayError::Snapshot(error) => damaged(format!("the snapshot of {text}: {error}")),
         })?;
         *last = envelope.position;
         context.next_event = after(offset);
         if envelope.idempotent {
             let (scope, hash) = key(envelope.body_hash);
-            self.keys.replay(scope, hash, Place::Events(offset), envelope.recorded_at);
+            self.keys.replay(number, scope, hash, Place::Events(offset), envelope.recorded_at);
         }
         Ok(())
     }

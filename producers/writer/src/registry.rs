@@ -24,6 +24,8 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// Which of the contexts it belongs to.
     pub(crate) context: usize,
+    /// Of its state and all that makes it.
+    fingerprint: u64,
     table: fn() -> Box<dyn Table>,
 }
 
@@ -42,7 +44,8 @@ impl Deciders {
             self.contexts.len() - 1
         });
         let kind = self.kinds.len();
-        self.kinds.push(Kind { name: D::NAME, context: place, table: || Box::new(TableOf::<D>::default()) });
+        let fingerprint = schemas::snapshot::fingerprint::<D>();
+        self.kinds.push(Kind { name: D::NAME, context: place, fingerprint, table: || Box::new(TableOf::<D>::default()) });
         self.commands.extend(D::Command::TYPES.iter().map(|name| (*name, kind)));
         self.events.extend(D::Event::TYPES.iter().map(|name| (*name, kind)));
         self
@@ -51,6 +54,21 @@ impl Deciders {
     /// The contexts, in the order in which they came.
     pub(crate) fn contexts(&self) -> &[&'static str] {
         &self.contexts
+    }
+
+    /// Numbers of the aggregate types of a context.
+    pub(crate) fn kinds_of(&self, context: usize) -> impl Iterator<Item = usize> {
+        self.kinds.iter().enumerate().filter(move |(_, kind)| kind.context == context).map(|(number, _)| number)
+    }
+
+    /// The fingerprints of the aggregate types of a context, with their numbers.
+    pub(crate) fn fingerprints(&self, context: usize) -> impl Iterator<Item = (usize, u64)> {
+        self.kinds.iter().enumerate().filter(move |(_, kind)| kind.context == context).map(|(n, kind)| (n, kind.fingerprint))
+    }
+
+    /// An empty table for an aggregate type.
+    pub(crate) fn table(&self, number: usize) -> Option<Box<dyn Table>> {
+        self.kinds.get(number).map(|kind| (kind.table)())
     }
 
     /// An empty table for each aggregate type.

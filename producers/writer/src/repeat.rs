@@ -55,7 +55,7 @@ pub(crate) fn wanted(lane: &LaneState, commands: &[Command<'_>]) -> Vec<Wanted> 
     for command in commands {
         let Some(envelope) = command.envelope.as_ref().ok().filter(|envelope| envelope.idempotent) else { continue };
         let scope = Scope::new(envelope.command_id, &command.record.key);
-        let place = lane.keys.place(scope, BodyHash::of(envelope));
+        let place = lane.keys.place(command.context, scope, BodyHash::of(envelope));
         if let (Some(place), Some(context)) = (place, lane.contexts.get(command.context)) {
             let source = match place {
                 Place::Result(_) => context.results.clone(),

@@ -149,6 +149,7 @@ impl<'w> Session<'w> {
             meters: Meters::new(partition),
             ids: Ids::new(),
             backlog: VecDeque::new(),
+            snapshots: None,
         };
         let task = AbortOnDropHandle::new(tokio::spawn(lane.run(ready)));
         self.lanes.insert(partition, Running { feed, leave, sources, starts: Err(starts), task });

@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) next_event: Offset,
     /// Offset from which results were not replayed yet.
     pub(crate) next_result: Offset,
+    /// Whether aggregates came from snapshots which the replay has not confirmed yet: some may be ahead of it.
+    pub(crate) is_restored: bool,
 }
 
 /// How far a partition has come.
@@ -72,6 +74,7 @@ impl LaneState {
                 next_command: 0,
                 next_event: 0,
                 next_result: 0,
+                is_restored: false,
             })
             .collect();
         Self {
@@ -90,6 +93,31 @@ impl LaneState {
     pub(crate) fn take(&mut self) -> Self {
         let empty = Self::new(self.deciders.clone(), self.address, self.keys.empty());
         std::mem::replace(self, empty)
+    }
+
+    /// Whether nothing of a context was replayed yet.
+    pub(crate) fn is_untouched(&self, number: usize) -> bool {
+        self.contexts.get(number).is_some_and(|context| context.next_event == 0 && context.next_result == 0)
+    }
+
+    /// Whether the aggregates of a context account for all of its events: each raises one seq and the position by one.
+    pub(crate) fn is_whole(&self, number: usize) -> bool {
+        let tables = self.deciders.kinds_of(number).filter_map(|kind| self.tables.get(kind));
+        let seqs: i64 = tables.map(|table| table.seqs()).sum();
+        self.frontier.positions.get(number) == Some(&seqs)
+    }
+
+    /// Forgets all of a context but its commands: it stands at the beginning of the log.
+    pub(crate) fn forget(&mut self, number: usize) {
+        for kind in self.deciders.kinds_of(number) {
+            if let (Some(table), Some(empty)) = (self.tables.get_mut(kind), self.deciders.table(kind)) {
+                *table = empty;
+            }
+        }
+        self.keys.forget(number);
+        if let (Some(context), Some(position)) = (self.contexts.get_mut(number), self.frontier.positions.get_mut(number)) {
+            (context.next_event, context.next_result, context.is_restored, *position) = (0, 0, false, 0);
+        }
     }
 
     /// The batch was committed; its overlay becomes the state. `offsets` are those of `appended`, in order.

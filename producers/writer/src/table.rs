@@ -3,11 +3,21 @@
 //!
 //! The trait hides the decider's types from the loop; a command costs one call through it. A decision sees the overlay
 //! first. [`merge`](Table::merge) makes the overlay the state after a definite commit, [`discard`](Table::discard) drops
-//! it after anything else.
+//! it after anything else. A state that came from a snapshot stays as bytes until a command or an event needs it.
 
 use crate::error::in_short;
-use schemas::{Decider, Message, Recorded, Refusal, RefusalKind, SchemaId, envelope::Envelope};
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use indexmap::IndexMap;
+use schemas::{
+    Decider, Message, Recorded, Refusal, RefusalKind, SchemaId,
+    envelope::Envelope,
+    snapshot::{self, SnapshotError},
+};
+use serde::de::DeserializeOwned;
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+    sync::Arc,
+};
 
 /// What a table needs to know of a command.
 pub(crate) struct Arrival<'a> {
@@ -50,8 +60,14 @@ pub(crate) enum Verdict {
     /// The expected seq is not the actual one.
     Mismatch,
     Undecodable(String),
-    /// An event of the decider cannot be written.
+    /// An event of the decider cannot be written, or the state of the aggregate not be read.
     Unwritable(String),
+}
+
+/// An aggregate as it goes into a snapshot.
+pub(crate) struct Frozen<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) seq: i64,
 }
 
 pub(crate) trait Table: Send {
@@ -59,8 +75,20 @@ pub(crate) trait Table: Send {
     fn decide(&mut self, command: &Arrival<'_>, out: &mut Encoder) -> Decision;
     /// The last seq of an aggregate, the overlay included; 0 if there is none.
     fn seq(&self, key: &str) -> i64;
-    /// Takes a committed event into the state.
-    fn replay(&mut self, key: &str, seq: i64, name: &str, payload: &[u8]) -> Result<(), ReplayError>;
+    /// Takes a committed event into the state. An event that a snapshot `covers` is skipped.
+    fn replay(&mut self, key: &str, seq: i64, name: &str, payload: &[u8], covered: bool) -> Result<(), ReplayError>;
+    /// Takes an aggregate from a snapshot, unless it stands at a later seq already.
+    fn restore(&mut self, key: &str, seq: i64, state: &[u8]) -> Result<(), SnapshotError>;
+    /// How many aggregates differ from their last snapshot.
+    fn changed(&self) -> usize;
+    /// All aggregates differ from their last snapshot, as far as is known; answers how many there are.
+    fn change_all(&mut self) -> usize;
+    /// Appends the state of the changed aggregate that waits longest, which is a changed one no longer.
+    fn freeze(&mut self, out: &mut Vec<u8>) -> Option<Result<Frozen<'_>, SnapshotError>>;
+    /// How many aggregates there are.
+    fn len(&self) -> usize;
+    /// The seqs of all aggregates, added up.
+    fn seqs(&self) -> i64;
     /// Makes the overlay the state.
     fn merge(&mut self);
     /// Drops the overlay.
@@ -77,38 +105,90 @@ pub(crate) enum ReplayError {
     Seq { last: i64 },
     /// Its payload cannot be read.
     Payload(schemas::CodecError),
+    /// The snapshot of its aggregate cannot be read.
+    Snapshot(SnapshotError),
 }
 
 /// [`Table`] of a decider.
 pub(crate) struct TableOf<D: Decider> {
-    committed: HashMap<Box<str>, Slot<D::State>>,
-    overlay: HashMap<Box<str>, Slot<D::State>>,
+    /// Aggregates never leave, so their numbers stay.
+    committed: IndexMap<Box<str>, Slot<D::State>>,
+    overlay: HashMap<Box<str>, (i64, D::State)>,
+    /// Numbers of the aggregates that differ from their last snapshot; the one that waits longest comes first.
+    changed: VecDeque<usize>,
 }
 
-#[derive(Clone, Default)]
 struct Slot<S> {
     seq: i64,
-    state: S,
+    /// Whether its number is among the changed ones.
+    is_changed: bool,
+    state: Held<S>,
+}
+
+/// A state as it is held.
+enum Held<S> {
+    Live(S),
+    /// As it came from a snapshot.
+    Frozen(Box<[u8]>),
 }
 
 impl<D: Decider> Default for TableOf<D> {
     fn default() -> Self {
-        Self { committed: HashMap::new(), overlay: HashMap::new() }
+        Self { committed: IndexMap::new(), overlay: HashMap::new(), changed: VecDeque::new() }
+    }
+}
+
+impl<S: DeserializeOwned> Held<S> {
+    /// The state, which is live from now on.
+    fn thaw(&mut self) -> Result<&mut S, SnapshotError> {
+        match *self {
+            Self::Live(ref mut state) => Ok(state),
+            Self::Frozen(ref bytes) => {
+                *self = Self::Live(snapshot::thaw(bytes)?);
+                self.thaw()
+            }
+        }
     }
 }
 
 impl<D: Decider> TableOf<D> {
-    fn slot(&self, key: &str) -> Option<&Slot<D::State>> {
-        // Most batches touch an aggregate once, so the overlay is often empty or small.
-        self.overlay.get(key).or_else(|| self.committed.get(key))
+    /// Makes a state the committed one.
+    fn commit(&mut self, key: Box<str>, seq: i64, state: D::State) {
+        let slot = Slot { seq, is_changed: false, state: Held::Live(state) };
+        let (number, before) = self.committed.insert_full(key, slot);
+        if before.is_some_and(|before| before.is_changed) {
+            if let Some((_, slot)) = self.committed.get_index_mut(number) {
+                slot.is_changed = true;
+            }
+        } else {
+            self.change(number);
+        }
+    }
+
+    /// Notes that an aggregate differs from its last snapshot.
+    fn change(&mut self, number: usize) {
+        if let Some((_, slot)) = self.committed.get_index_mut(number)
+            && !slot.is_changed
+        {
+            slot.is_changed = true;
+            self.changed.push_back(number);
+        }
     }
 }
 
 impl<D: Decider> Table for TableOf<D> {
     fn decide(&mut self, command: &Arrival<'_>, out: &mut Encoder) -> Decision {
         let Arrival { key, envelope, payload } = *command;
-        let slot = self.slot(key);
-        let seq = slot.map_or(0, |slot| slot.seq);
+        // Most batches touch an aggregate once, so the overlay is often empty or small.
+        let current = match (self.overlay.get(key), self.committed.get_mut(key)) {
+            (Some((seq, state)), _) => Some((*seq, state)),
+            (None, None) => None,
+            (None, Some(slot)) => match slot.state.thaw() {
+                Ok(state) => Some((slot.seq, &*state)),
+                Err(error) => return Decision { seq: slot.seq, verdict: Verdict::Unwritable(error.to_string()) },
+            },
+        };
+        let seq = current.map_or(0, |(seq, _)| seq);
         let decision = |verdict| Decision { seq, verdict };
         let message = match D::Command::decode(&envelope.r#type, payload) {
             Ok(message) => message,
@@ -122,8 +202,8 @@ impl<D: Decider> Table for TableOf<D> {
             return decision(Verdict::Mismatch);
         }
         let recorded = Recorded { envelope: envelope.clone(), message };
-        let events = match slot {
-            Some(slot) => D::decide(&recorded, &slot.state),
+        let events = match current {
+            Some((_, state)) => D::decide(&recorded, state),
             None => D::decide(&recorded, &D::State::default()),
         };
         let events = match events {
@@ -144,13 +224,13 @@ impl<D: Decider> Table for TableOf<D> {
         }
         if !events.is_empty() {
             if !self.overlay.contains_key(key) {
-                let slot = self.committed.get(key).cloned().unwrap_or_default();
-                self.overlay.insert(key.into(), slot);
+                let state = current.map_or_else(D::State::default, |(_, state)| state.clone());
+                self.overlay.insert(key.into(), (seq, state));
             }
-            if let Some(slot) = self.overlay.get_mut(key) {
+            if let Some((seq, state)) = self.overlay.get_mut(key) {
                 for event in &events {
-                    D::evolve(&mut slot.state, event);
-                    slot.seq += 1;
+                    D::evolve(state, event);
+                    *seq += 1;
                 }
             }
         }
@@ -158,31 +238,82 @@ impl<D: Decider> Table for TableOf<D> {
     }
 
     fn seq(&self, key: &str) -> i64 {
-        self.slot(key).map_or(0, |slot| slot.seq)
+        let committed = || self.committed.get(key).map_or(0, |slot| slot.seq);
+        self.overlay.get(key).map_or_else(committed, |(seq, _)| *seq)
     }
 
-    fn replay(&mut self, key: &str, seq: i64, name: &str, payload: &[u8]) -> Result<(), ReplayError> {
+    fn replay(&mut self, key: &str, seq: i64, name: &str, payload: &[u8], covered: bool) -> Result<(), ReplayError> {
+        let last = self.committed.get(key).map_or(0, |slot| slot.seq);
+        if covered && seq <= last {
+            return Ok(());
+        }
+        if seq != last + 1 {
+            return Err(ReplayError::Seq { last });
+        }
         let event = D::Event::decode(name, payload).map_err(ReplayError::Payload)?;
-        match self.committed.get_mut(key) {
-            Some(slot) if slot.seq + 1 == seq => {
+        match self.committed.get_full_mut(key) {
+            Some((number, _, slot)) => {
+                D::evolve(slot.state.thaw().map_err(ReplayError::Snapshot)?, &event);
                 slot.seq = seq;
-                D::evolve(&mut slot.state, &event);
+                self.change(number);
             }
-            Some(slot) => return Err(ReplayError::Seq { last: slot.seq }),
-            None if seq == 1 => {
-                let mut slot = Slot { seq, state: D::State::default() };
-                D::evolve(&mut slot.state, &event);
-                self.committed.insert(key.into(), slot);
+            None => {
+                let mut state = D::State::default();
+                D::evolve(&mut state, &event);
+                self.commit(key.into(), seq, state);
             }
-            None => return Err(ReplayError::Seq { last: 0 }),
         }
         Ok(())
     }
 
-    fn merge(&mut self) {
-        for (key, slot) in self.overlay.drain() {
-            self.committed.insert(key, slot);
+    fn restore(&mut self, key: &str, seq: i64, state: &[u8]) -> Result<(), SnapshotError> {
+        // Read now, kept as bytes: what cannot be read must be known before the first command.
+        snapshot::thaw::<D::State>(state)?;
+        if self.seq(key) < seq {
+            self.committed.insert(key.into(), Slot { seq, is_changed: false, state: Held::Frozen(state.into()) });
         }
+        Ok(())
+    }
+
+    fn changed(&self) -> usize {
+        self.changed.len()
+    }
+
+    fn change_all(&mut self) -> usize {
+        self.committed.values_mut().for_each(|slot| slot.is_changed = true);
+        self.changed = (0..self.committed.len()).collect();
+        self.changed.len()
+    }
+
+    fn freeze(&mut self, out: &mut Vec<u8>) -> Option<Result<Frozen<'_>, SnapshotError>> {
+        let number = self.changed.pop_front()?;
+        let (key, slot) = self.committed.get_index_mut(number)?;
+        slot.is_changed = false;
+        let frozen = match &slot.state {
+            Held::Live(state) => snapshot::freeze(state, out),
+            Held::Frozen(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+        };
+        Some(frozen.map(|()| Frozen { key, seq: slot.seq }))
+    }
+
+    fn len(&self) -> usize {
+        self.committed.len()
+    }
+
+    fn seqs(&self) -> i64 {
+        self.committed.values().map(|slot| slot.seq).sum()
+    }
+
+    fn merge(&mut self) {
+        let mut overlay = std::mem::take(&mut self.overlay);
+        for (key, (seq, state)) in overlay.drain() {
+            self.commit(key, seq, state);
+        }
+        // Keeps its capacity for the next batch.
+        self.overlay = overlay;
     }
 
     fn discard(&mut self) {
@@ -192,8 +323,11 @@ impl<D: Decider> Table for TableOf<D> {
     #[cfg(test)]
     #[allow(clippy::unwrap_used, reason = "tests")]
     fn dump(&self) -> std::collections::BTreeMap<String, (i64, serde_json::Value)> {
-        let states = self.committed.iter();
-        states.map(|(key, slot)| (key.to_string(), (slot.seq, serde_json::to_value(&slot.state).unwrap()))).collect()
+        let json = |slot: &Slot<D::State>| match &slot.state {
+            Held::Live(state) => serde_json::to_value(state).unwrap(),
+            Held::Frozen(bytes) => serde_json::to_value(snapshot::thaw::<D::State>(bytes).unwrap()).unwrap(),
+        };
+        self.committed.iter().map(|(key, slot)| (key.to_string(), (slot.seq, json(slot)))).collect()
     }
 }
 

@@ -100,6 +100,21 @@ impl Meters {
     }
 }
 
+/// The meters of a lane's snapshots.
+pub(crate) struct SnapshotMeters {
+    records: Counter,
+}
+
+impl SnapshotMeters {
+    pub(crate) fn new() -> Self {
+        Self { records: counter!("swarmlog_writer_snapshot_records_total") }
+    }
+
+    pub(crate) fn stored(&self, records: usize) {
+        self.records.increment(records as u64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

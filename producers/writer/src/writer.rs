@@ -11,7 +11,7 @@ use crate::{
     state::{Address, LaneState},
 };
 use log::{Consumer, Log, LogError};
-use schemas::Stream;
+use schemas::{Stream, snapshots_topic};
 use service::{Component, Lifecycle, Status};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -22,6 +22,8 @@ const REJOIN_PAUSE: Duration = Duration::from_millis(500);
 pub async fn run(log: Arc<dyn Log>, deciders: Deciders, config: Config, lifecycle: &Lifecycle) -> Result<(), WriterError> {
     let topic = |stream: Stream| deciders.contexts().iter().map(move |context| stream.topic(context)).collect::<Vec<_>>();
     let all: Vec<String> = [Stream::Commands, Stream::Events, Stream::Results].into_iter().flat_map(topic).collect();
+    let snapshots = deciders.contexts().iter().map(|context| snapshots_topic(context));
+    let all: Vec<String> = all.into_iter().chain(snapshots).collect();
     let commands = topic(Stream::Commands);
     let health = lifecycle.health().component("writer");
     let mut writer = Writer {
@@ -106,7 +108,7 @@ impl Writer {
             let window = i64::try_from(self.config.idempotency_window.as_micros()).unwrap_or(i64::MAX);
             let limit = self.config.max_idempotency_keys.div_ceil(partitions.max(1) as usize);
             let address = Address { partition, partitions, timeline };
-            LaneState::new(self.deciders.clone(), address, Deduplication::new(limit, window))
+            LaneState::new(self.deciders.clone(), address, Deduplication::new(self.deciders.contexts().len(), limit, window))
         })
     }
 }

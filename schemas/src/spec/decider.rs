@@ -1,7 +1,8 @@
 //! Given events, when a command comes, then these events or this refusal.
 
 use super::History;
-use crate::{Decider, Message, Recorded};
+use crate::{Decider, Message, Recorded, snapshot};
+use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
 /// A specification of a decider: [`given`](Self::given), then [`when`](Self::when).
@@ -22,6 +23,7 @@ impl<D: Decider> DeciderSpec<D> {
         for event in events {
             D::evolve(&mut state, &event);
         }
+        check_snapshot(&state);
         Self { state, history: History::new() }
     }
 
@@ -50,8 +52,20 @@ impl<D: Decider> DeciderSpec<D> {
             assert_eq!(is, expected, "an event is about the aggregate of its command: {event:?}");
             D::evolve(&mut self.state, event);
         }
+        check_snapshot(&self.state);
         Decided { outcome, state: self.state }
     }
+}
+
+/// A state that its snapshot does not give back would be lost at a restart.
+#[track_caller]
+fn check_snapshot<S: Serialize + DeserializeOwned>(state: &S) {
+    let frozen = |state: &S| {
+        let mut bytes = Vec::new();
+        snapshot::freeze(state, &mut bytes).map(|()| bytes)
+    };
+    let survives = frozen(state).and_then(|bytes| Ok(frozen(&snapshot::thaw(&bytes)?)? == bytes));
+    assert!(matches!(survives, Ok(true)), "a state does not survive its snapshot: {survives:?}");
 }
 
 /// What a decider said.

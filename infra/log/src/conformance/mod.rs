@@ -60,6 +60,7 @@ macro_rules! log_conformance {
             reading::no_wake_up_is_lost_between_a_look_and_a_wait,
             reading::a_time_finds_the_first_record_at_or_after_it,
             reading::absent_sources_are_named,
+            reading::what_is_not_trimmed_stays_and_so_does_the_end,
             transactions::a_transaction_is_there_as_a_whole_with_its_consumed_offsets,
             transactions::an_absent_source_refuses_the_whole_transaction,
             transactions::a_newer_owner_fences_the_older_which_changes_nothing,

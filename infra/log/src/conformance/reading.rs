@@ -138,3 +138,35 @@ pub async fn absent_sources_are_named(fixture: &mut impl Fixture) {
     }
     assert!(matches!(log.consume("group", &[&nowhere.topic]).await.err(), Some(LogError::Absent(_))));
 }
+
+pub async fn what_is_not_trimmed_stays_and_so_does_the_end(fixture: &mut impl Fixture) {
+    let log = fixture.log();
+    let source = &topic(&*log, "snapshots").await[0];
+    let mut offsets = Vec::new();
+    for batch in 0..5 {
+        let at = |n: i64| Append { time: 1_700_000_000_000_000 + batch * 1_000_000 + n * 1_000, ..text(source, n.to_string()) };
+        offsets.extend(log.append((0..1000).map(at).collect(), Durability::Ordered).await.unwrap());
+    }
+    let last = log.append(vec![text(source, "durable")], Durability::Durable).await.unwrap()[0];
+    let (end, kept) = (log.end(source).await.unwrap(), offsets[4_321]);
+    let mut asked = 1;
+    while !log.trim(source, kept).await.unwrap() {
+        asked += 1;
+        assert!(asked < 100, "trimming has an end");
+    }
+    let time = 1_700_000_000_000_000 + 4 * 1_000_000 + 700 * 1_000;
+    drop(log);
+    fixture.reopen().await;
+    let log = fixture.log();
+    assert_eq!(log.end(source).await.unwrap(), end);
+    let read = log.read(source, kept, 10_000).await.unwrap();
+    assert_eq!((read.len(), read[0].offset, read.last().unwrap().offset), (680, kept, last));
+    assert_eq!(log.offset_at(source, time).await.unwrap(), offsets[4_700]);
+    let first = log.read(source, 0, 1).await.unwrap()[0].offset;
+    assert!(first <= kept);
+    // Even who asks for everything to go leaves the end where it is.
+    while !log.trim(source, u64::MAX).await.unwrap() {}
+    drop(log);
+    fixture.reopen().await;
+    assert_eq!(fixture.log().end(source).await.unwrap(), end);
+}

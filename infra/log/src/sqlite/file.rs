@@ -9,7 +9,7 @@ use super::{
     OpenError,
     partition::{Partition, Partitions, Standing},
 };
-use crate::{Source, Timeline};
+use crate::{Offset, Source, Timeline};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig};
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -22,6 +22,9 @@ const APPLICATION: i64 = 0x5357_4c47;
 pub(super) const MOST_PARTITIONS: u32 = 1024;
 /// How long a statement waits for another program that holds the file, such as a `sqlite3` shell.
 pub(super) const BUSY: Duration = Duration::from_secs(2);
+
+/// Records forgotten at once: a few milliseconds of the writer.
+const TRIM: i64 = 2048;
 
 const TABLES: &str = "
     CREATE TABLE log (timeline TEXT NOT NULL, partitions INTEGER NOT NULL);
@@ -157,6 +160,16 @@ pub(super) fn create_topic(connection: &Connection, name: &str, partitions: u32)
         ))?;
     }
     Ok(topic)
+}
+
+/// Forgets the first records before an offset, so many that nobody notices; answers whether none is left. Their pages are
+/// used again.
+pub(super) fn trim(connection: &Connection, table: &str, before: Offset) -> rusqlite::Result<bool> {
+    let first = format!("SELECT \"offset\" FROM {table} ORDER BY \"offset\" LIMIT 1");
+    let forget = format!("DELETE FROM {table} WHERE \"offset\" < min(?1, ({first}) + ?2)");
+    connection.prepare_cached(&forget)?.execute((i64::try_from(before).unwrap_or(i64::MAX), TRIM))?;
+    let first = connection.prepare_cached(&first)?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(first.is_none_or(|first| first >= before.cast_signed()))
 }
 
 /// Name of the table of a partition.

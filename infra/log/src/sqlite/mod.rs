@@ -2,8 +2,8 @@
 //!
 //! A single thread (`writer`) changes the file; what waits in its `queue` is committed together with one fsync.
 //! Live consumers are served from the `tail` of each partition in memory, older records by a few `readers`.
-//! `groups` share partitions among the consumers of this process. It does not replicate, compact or expire anything,
-//! and a second process cannot open it.
+//! `groups` share partitions among the consumers of this process. It forgets what it is told to and expires
+//! nothing by itself; it does not replicate, and a second process cannot open it.
 
 mod checkpoint;
 mod consumer;
@@ -183,6 +183,15 @@ impl Log for SqliteLog {
         Box::pin(async move {
             self.shared.check()?;
             Ok(self.shared.partition(source)?.consumed(group))
+        })
+    }
+
+    fn trim<'a>(&'a self, source: &'a Source, before: Offset) -> BoxFuture<'a, Result<bool, LogError>> {
+        Box::pin(async move {
+            let partition = self.shared.partition(source)?;
+            // The last record stays: it says where the partition ends.
+            let before = before.min(partition.end().saturating_sub(1));
+            answered(self.shared.queue.ask(|answer| Request::Trim { partition, before, answer })?).await
         })
     }
 

@@ -41,6 +41,8 @@ pub(super) enum Request {
     CreateTopics { names: Vec<String>, answer: Answer<()> },
     /// Make a new owner of the name; answers its epoch.
     Own { name: String, answer: Answer<u64> },
+    /// Forget some records before an offset; answers whether none is left.
+    Trim { partition: Arc<Partition>, before: Offset, answer: Answer<bool> },
 }
 
 /// A transaction whose partitions are known.
@@ -281,6 +283,7 @@ impl Request {
             Self::Append { answer, .. } | Self::Commit { answer, .. } => drop(answer.send(Err(fatal()))),
             Self::CreateTopics { answer, .. } => drop(answer.send(Err(fatal()))),
             Self::Own { answer, .. } => drop(answer.send(Err(fatal()))),
+            Self::Trim { answer, .. } => drop(answer.send(Err(fatal()))),
         }
     }
 }

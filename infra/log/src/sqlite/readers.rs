@@ -7,7 +7,7 @@ use super::{error::read_error, file, partition::Partition};
 use crate::{LogError, Offset, Record};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::{ops::Range, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
@@ -51,7 +51,7 @@ impl Readers {
     }
 
     /// The first offset before `until` whose time is at least `time`, or `until`: a binary search, since times never
-    /// fall and offsets are dense.
+    /// fall and offsets are dense but for those at the beginning that are forgotten.
     pub(super) async fn offset_at(&self, partition: &Arc<Partition>, time: i64, until: Offset) -> Result<Offset, LogError> {
         let table = partition.table.clone();
         self.run(move |connection| {
@@ -59,8 +59,8 @@ impl Readers {
             let Range { mut start, mut end } = 0..until;
             while start < end {
                 let middle = start + (end - start) / 2;
-                let found: i64 = look.query_row([middle.cast_signed()], |row| row.get(0))?;
-                if found < time { start = middle + 1 } else { end = middle }
+                let found: Option<i64> = look.query_row([middle.cast_signed()], |row| row.get(0)).optional()?;
+                if found.is_none_or(|found| found < time) { start = middle + 1 } else { end = middle }
             }
             Ok(start)
         })
@@ -102,9 +102,9 @@ fn scan(connection: &Connection, table: &str, wanted: Wanted, until: Offset) -> 
     let Wanted { from, max, most_bytes } = wanted;
     let max = max.min(usize::try_from(until - from).unwrap_or(usize::MAX));
     let mut query = connection.prepare_cached(&format!(
-        "SELECT \"offset\", time, key, envelope, payload FROM {table} WHERE \"offset\" >= ?1 ORDER BY \"offset\" LIMIT ?2"
+        "SELECT \"offset\", time, key, envelope, payload FROM {table} WHERE \"offset\" >= ?1 AND \"offset\" < ?3 ORDER BY \"offset\" LIMIT ?2"
     ))?;
-    let mut rows = query.query((from.cast_signed(), i64::try_from(max).unwrap_or(i64::MAX)))?;
+    let mut rows = query.query((from.cast_signed(), i64::try_from(max).unwrap_or(i64::MAX), until.cast_signed()))?;
     let mut bytes = BytesMut::new();
     let mut places = Vec::with_capacity(max.min(4096));
     while let Some(row) = rows.next()? {

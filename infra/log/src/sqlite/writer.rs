@@ -147,6 +147,10 @@ impl Writer {
                 }
                 conclude(owned, answer)
             }
+            Request::Trim { partition, before, answer } => {
+                let trimmed = transact(&self.connection, |connection| file::trim(connection, &partition.table, before));
+                conclude(trimmed, answer)
+            }
             other => {
                 // Appends and commits are staged, never served.
                 other.refuse("this request belongs into a group");

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use schemas::work::{FailJob, FailureClass, JobEvent};
 
 /// Commands on few jobs, with few keys, so that they meet.
-fn commands() -> impl Strategy<Value = Vec<Sent>> {
+pub(super) fn commands() -> impl Strategy<Value = Vec<Sent>> {
     let one = (0..8_u8, 1..4_u128, 1..4_i64, 1..12_u128, 0..3_u8, -2..4_i64, 0..2_u8);
     let command = one.prop_map(|(what, number, fence, id, key, expected, body)| {
         let id_of_job = job(number);
@@ -29,7 +29,7 @@ fn commands() -> impl Strategy<Value = Vec<Sent>> {
 }
 
 /// Cuts `commands` at the places that `cuts` names.
-fn split(commands: &[Sent], cuts: &[usize]) -> Vec<Vec<Sent>> {
+pub(super) fn split(commands: &[Sent], cuts: &[usize]) -> Vec<Vec<Sent>> {
     let mut batches = vec![Vec::new()];
     for (place, command) in commands.iter().enumerate() {
         if cuts.contains(&place) {

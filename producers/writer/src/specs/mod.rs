@@ -5,10 +5,15 @@ mod batches;
 mod keys;
 mod laws;
 mod refusals;
+mod snapshots;
 
 #[path = "../../tests/support/commands.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the integration tests, which need more of it")]
 pub(crate) mod commands;
+
+#[path = "../../tests/support/memory.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the integration tests, which need more of it")]
+pub(crate) mod memory;
 
 use crate::{
     Deciders,
@@ -145,7 +150,8 @@ impl Rig {
         lane
     }
 
-    fn lane_like(&self) -> LaneState {
+    /// A lane that knows nothing.
+    pub(crate) fn lane_like(&self) -> LaneState {
         let deciders = Arc::new(Deciders::new().with::<work::Job>());
         LaneState::new(deciders, self.lane.address, self.lane.keys.empty())
     }
@@ -154,7 +160,7 @@ impl Rig {
 fn lane(limit: usize) -> LaneState {
     let address = Address { partition: 0, partitions: 1, timeline: TIMELINE };
     let deciders = Arc::new(Deciders::new().with::<work::Job>());
-    LaneState::new(deciders, address, Deduplication::new(limit, 3_600_000_000))
+    LaneState::new(deciders, address, Deduplication::new(1, limit, 3_600_000_000))
 }
 
 /// Everything a lane knows, to compare.

@@ -89,6 +89,15 @@ impl MemoryLog {
         }
     }
 
+    /// Loses the last records of a partition, as a broker may that crashed.
+    pub fn lose(&self, topic: &str, partition: u32, count: usize) {
+        let source = Source { topic: topic.into(), partition };
+        if let Some((next, records)) = self.inner.lock().records.get_mut(&source) {
+            records.truncate(records.len().saturating_sub(count));
+            *next = records.last().map_or(0, |last| last.offset + 1);
+        }
+    }
+
     /// Changes what is stored.
     pub fn tamper(&self, topic: &str, partition: u32, change: impl FnOnce(&mut Vec<Record>)) {
         let source = Source { topic: topic.into(), partition };
@@ -199,6 +208,13 @@ impl Log for MemoryLog {
 
     fn committed<'a>(&'a self, group: &'a str, source: &'a Source) -> BoxFuture<'a, Result<Option<Offset>, LogError>> {
         Box::pin(async move { Ok(self.inner.lock().committed.get(&(group.to_owned(), source.clone())).copied()) })
+    }
+
+    fn trim<'a>(&'a self, source: &'a Source, before: Offset) -> BoxFuture<'a, Result<bool, LogError>> {
+        Box::pin(async move {
+            self.tamper(&source.topic, source.partition, |records| records.retain(|record| record.offset >= before));
+            Ok(true)
+        })
     }
 
     /// Every consumer gets every partition, whoever else has it: a group that cannot be trusted.

@@ -92,3 +92,18 @@ async fn dropping_the_log_commits_what_waits() {
     drop(log);
     assert_eq!(dense(&*open(dir.path()).await, &commands).await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_trimmed_leaves_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).await;
+    let events = source("events", 0);
+    log.append((0..5000).map(|_| append(&events, "x")).collect(), Durability::Durable).await.unwrap();
+    assert!(!log.trim(&events, 4000).await.unwrap(), "one step is not enough");
+    while !log.trim(&events, 4000).await.unwrap() {}
+    log.close().await.unwrap();
+    let log = open(dir.path()).await;
+    let left = log.read(&events, 0, usize::MAX).await.unwrap();
+    assert_eq!((left.len(), left[0].offset), (1000, 4000));
+    super::check_integrity(dir.path());
+}

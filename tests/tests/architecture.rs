@@ -58,6 +58,19 @@ fn swarmlog_is_the_only_executable() {
     assert_eq!(bins.map(|t| t["name"].as_str().unwrap()).collect::<Vec<_>>(), ["swarmlog"]);
 }
 
+#[test]
+fn the_program_that_is_shipped_has_no_failpoints() {
+    let tree = |package: &str| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["tree", "--offline", "--locked", "-e", "normal", "-f", "{p} {f}", "-p", package]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(tree("swarmlog-tests").contains("failpoints"), "the tests have them");
+    assert!(!tree("swarmlog").contains("failpoints"));
+}
+
 struct Dependency {
     name: String,
     dev: bool,

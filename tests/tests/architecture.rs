@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("gateway", &["schemas", "infra", "projections", "context"]),
     ("worker", &[]),
     ("cli", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker"]),
-    ("tests", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker", "cli"]),
+    ("tests", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker", "cli", "tests"]),
 ];
 
 /// What the pure rooms may not even name.

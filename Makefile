@@ -1,6 +1,6 @@
 # Every target runs in a fresh clone. The only executable is target/release/swarmlog.
 .DEFAULT_GOAL := help
-.PHONY: help run up down test check bench fmt chdb schemas
+.PHONY: help run up down test faults check bench fmt chdb schemas
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,8 +18,15 @@ down: ## Stop them; their data stays in .local
 
 test: ## Run every test, on the real engines
 	@bash infra/chdb/fetch.sh
+	@bash tests/tools.sh
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace
+
+faults: ## Make every fault as often as tests/README.md says; a table, and JSON on stdout
+	@bash infra/chdb/fetch.sh
+	@bash tests/tools.sh
+	cargo build --locked --workspace --bins --example local
+	@cargo run --locked --quiet -p swarmlog-tests --example faults
 
 check: ## Lints, formatting and the schema gate
 	cargo fmt --all --check

@@ -68,6 +68,13 @@ impl Client {
         self.call(Method::POST, &format!("/v1/commands/{name}"), &[("idempotency-key", &format!("\"{key}\""))], Some(body)).await
     }
 
+    /// The sum of a metric over its labels, 0 if it was never counted.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let text = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.token).send().await?.text().await?;
+        let values = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit_once(' '));
+        Ok(values.filter_map(|(_, value)| value.parse::<f64>().ok()).sum())
+    }
+
     /// Rows that ClickHouse answers.
     pub async fn sql(&self, statement: &str) -> Result<Vec<Value>> {
         let answer = self.post("/v1/analytics/sql", &serde_json::json!({ "sql": statement })).await?;

@@ -4,9 +4,13 @@
 pub mod client;
 pub mod cluster;
 pub mod load;
+pub mod onlooker;
 pub mod oracle;
 pub mod process;
+pub mod scenario;
+pub mod stage;
 pub mod world;
 
 pub use client::{Answer, Client};
-pub use world::World;
+pub use stage::Stage;
+pub use world::{Setup, World};

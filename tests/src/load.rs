@@ -8,9 +8,9 @@ use std::{
     collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -41,69 +41,115 @@ impl Told {
 
 /// Submits jobs from several tasks until it is told to stop.
 pub struct Load {
-    stop: Arc<AtomicBool>,
     tasks: JoinSet<()>,
-    told: Arc<Mutex<BTreeMap<String, Told>>>,
+    shared: Arc<Shared>,
+}
+
+/// What the tasks share.
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    told: Mutex<BTreeMap<String, Told>>,
+    next: AtomicU64,
+    acknowledged: AtomicUsize,
+    broken: Mutex<Vec<(String, String)>>,
+    last: Mutex<Option<SystemTime>>,
 }
 
 impl Load {
     /// Starts `clients` closed loops of `work.SubmitJob`, each command with an idempotency key of its own. A command of
     /// unknown outcome is repeated with the same key until the outcome is known.
     pub fn start(client: &Client, clients: usize) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::new(Mutex::new(BTreeMap::new()));
-        let next = Arc::new(AtomicU64::new(0));
+        Self::start_on(std::slice::from_ref(client), clients, Duration::ZERO)
+    }
+
+    /// The same against several servers of one log, each repeat against the next of them, with a pause of each client
+    /// after each command.
+    pub fn start_on(servers: &[Client], clients: usize, pause: Duration) -> Self {
+        let shared = Arc::new(Shared::default());
         let mut tasks = JoinSet::new();
-        for _ in 0..clients {
-            let (client, stop, told, next) = (client.clone(), Arc::clone(&stop), Arc::clone(&told), Arc::clone(&next));
+        for number in 0..clients {
+            let (servers, shared) = (servers.to_vec(), Arc::clone(&shared));
             tasks.spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    let key = format!("load-{}", next.fetch_add(1, Ordering::Relaxed));
-                    loop {
-                        let outcome = submit(&client, &key).await;
-                        let again = outcome == Told::Unknown && !stop.load(Ordering::Relaxed);
-                        told.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), outcome);
-                        if !again {
-                            break;
-                        }
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                let mut servers = servers.iter().cycle().skip(number);
+                let Some(mut server) = servers.next() else { return };
+                while !shared.stops() {
+                    let key = format!("load-{}", shared.next.fetch_add(1, Ordering::Relaxed));
+                    while shared.submit(server, &key).await == Told::Unknown && !shared.stops() {
+                        server = servers.next().unwrap_or(server);
+                        tokio::time::sleep(AGAIN).await;
                     }
+                    tokio::time::sleep(pause).await;
                 }
             });
         }
-        Self { stop, tasks, told }
+        Self { tasks, shared }
     }
 
     /// How many commands were acknowledged so far.
     pub fn acknowledged(&self) -> usize {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.values().filter(|told| matches!(told, Told::Acknowledged { .. })).count()
+        self.shared.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// When one was acknowledged last.
+    pub fn last_acknowledged(&self) -> Option<SystemTime> {
+        *self.shared.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that were sent and had no answer: the key of each, and why.
+    pub fn broken(&self) -> Vec<(String, String)> {
+        self.shared.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends the load; answers what was told of every command, by its key.
     pub async fn stop(mut self) -> BTreeMap<String, Told> {
-        self.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         while self.tasks.join_next().await.is_some() {}
-        std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.shared.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-async fn submit(client: &Client, key: &str) -> Told {
-    let body = json!({ "queue": "load", "kind": "none", "config": { "key": key } });
-    match client.command("work.SubmitJob", key, &body).await {
-        Ok(answer) if matches!(answer.status, 200 | 201) => Told::acknowledged(&answer.body),
-        Ok(answer) if matches!(answer.status, 202 | 503) => Told::Unknown,
-        Ok(answer) => Told::Refused(answer.status),
-        Err(_) => Told::Unknown,
+impl Shared {
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Submits once, and notes what was told.
+    async fn submit(&self, client: &Client, key: &str) -> Told {
+        let body = json!({ "queue": "load", "kind": "none", "config": { "key": key } });
+        let told = match client.command("work.SubmitJob", key, &body).await {
+            Ok(answer) if matches!(answer.status, 200 | 201) => {
+                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(SystemTime::now());
+                Told::acknowledged(&answer.body)
+            }
+            Ok(answer) if matches!(answer.status, 202 | 503) => Told::Unknown,
+            Ok(answer) => Told::Refused(answer.status),
+            Err(error) => {
+                if !error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
+                    self.broken.lock().unwrap_or_else(PoisonError::into_inner).push((key.to_owned(), format!("{error:#}")));
+                }
+                Told::Unknown
+            }
+        };
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), told.clone());
+        told
     }
 }
 
+/// After this pause a command of unknown outcome is repeated.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Bound of a hang: so long a load may stand still while servers come back.
 const BOUND: Duration = Duration::from_secs(120);
 
 /// Waits as long as a client acknowledges a few more commands, so that a kill falls into the middle of work.
 pub async fn in_the_middle(load: &Load) -> Result<()> {
-    let enough = load.acknowledged() + rand::rng().random_range(1..200);
+    after_some(load, &mut rand::rng()).await
+}
+
+/// The same with a choice that can be repeated.
+pub async fn after_some(load: &Load, rng: &mut impl Rng) -> Result<()> {
+    let enough = load.acknowledged() + rng.random_range(1..200);
     eventually("the load goes on", BOUND, || async { Ok(load.acknowledged() >= enough) }).await
 }
 

@@ -6,7 +6,10 @@ use log::{
     kafka::{KafkaConfig, KafkaLog},
     sqlite::SqliteLog,
 };
-use schemas::{AnyProjection, Entry, SCHEMAS, SchemaKind, Stream, envelope::Envelope};
+use schemas::{
+    AnyProjection, Entry, SCHEMAS, SchemaKind, Stream,
+    envelope::{CommandResult, Envelope},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
@@ -51,10 +54,16 @@ pub async fn check_servers(addresses: &local::Addresses) -> Result<(Truth, Verdi
     compare(&log, &PostgresStore::connect(PostgresConfig::new(&addresses.postgres)).await?).await
 }
 
+/// The same for a log on Kafka with the read models in a folder.
+pub async fn check_kafka(log: &dyn Log, data: &Path) -> Result<(Truth, Verdict)> {
+    compare(log, &SqliteStore::open(data)?).await
+}
+
 async fn compare(log: &dyn Log, store: &dyn Store) -> Result<(Truth, Verdict)> {
     let truth = Truth::read(log).await?;
     truth.events_are_dense_and_contiguous()?;
     truth.no_command_was_decided_twice()?;
+    truth.transactions_are_whole()?;
     let mut verdict = Verdict { events: truth.entries[&Stream::Events].len(), rows: BTreeMap::new() };
     for projection in projections::all() {
         let rows = truth.compare(*projection, store).await.with_context(|| format!("read model {}", projection.name()))?;
@@ -84,7 +93,7 @@ impl Truth {
     pub fn results(&self) -> Result<HashMap<Uuid, i32>> {
         let mut results = HashMap::new();
         for entry in &self.entries[&Stream::Results] {
-            let result: schemas::envelope::CommandResult = schemas::Message::decode(&entry.envelope.r#type, &entry.payload)?;
+            let result: CommandResult = schemas::Message::decode(&entry.envelope.r#type, &entry.payload)?;
             results.insert(entry.envelope.command_id, result.status);
         }
         Ok(results)
@@ -121,6 +130,28 @@ impl Truth {
                 ensure!(*key == here.0 && seq + 1 == here.1, "command {} was decided twice", entry.envelope.command_id);
             }
             last.insert(entry.envelope.command_id, here);
+        }
+        Ok(())
+    }
+
+    /// Events and result of a command are written together: one without the other is a part of a transaction.
+    fn transactions_are_whole(&self) -> Result<()> {
+        let mut events: HashMap<Uuid, usize> = HashMap::new();
+        for entry in &self.entries[&Stream::Events] {
+            *events.entry(entry.envelope.command_id).or_default() += 1;
+        }
+        let mut named: HashMap<Uuid, usize> = HashMap::new();
+        for entry in &self.entries[&Stream::Results] {
+            let result: CommandResult = schemas::Message::decode(&entry.envelope.r#type, &entry.payload)?;
+            // A repeat gives the first answer again.
+            named.insert(entry.envelope.command_id, result.events.len());
+        }
+        for (command, count) in &events {
+            let said = named.get(command).with_context(|| format!("command {command} has events and no result"))?;
+            ensure!(said == count, "command {command} has {count} events, its result names {said}");
+        }
+        for (command, said) in named.iter().filter(|(_, said)| **said > 0) {
+            ensure!(events.contains_key(command), "the result of command {command} names {said} events, and there are none");
         }
         Ok(())
     }

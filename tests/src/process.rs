@@ -13,7 +13,11 @@ pub(crate) const START: Duration = Duration::from_secs(50);
 
 /// The program, without the settings of whoever runs the tests.
 pub fn program() -> Command {
-    let mut command = Command::new(binary());
+    quiet(Command::new(binary()))
+}
+
+/// Without what the environment of the tests says to the program.
+pub(crate) fn quiet(mut command: Command) -> Command {
     for (name, _) in env::vars().filter(|(name, _)| name.starts_with("SWARMLOG_") && name != "SWARMLOG_CHDB_LIBRARY") {
         command.env_remove(name);
     }
@@ -25,8 +29,8 @@ pub fn program() -> Command {
 pub(crate) async fn until_ready(mut command: Command, folder: &Path, name: &str) -> Result<(Child, String)> {
     let ready = folder.join(format!("{name}.ready"));
     let _ = fs::remove_file(&ready);
-    let said = fs::OpenOptions::new().create(true).append(true).open(log_of(folder, name))?;
-    let mut process = command.arg("--ready-file").arg(&ready).stderr(said).spawn().context("cannot start the program")?;
+    let mut process =
+        command.arg("--ready-file").arg(&ready).stderr(ear(folder, name)?).spawn().context("cannot start the program")?;
     let end = Instant::now() + START;
     loop {
         if let Ok(url) = fs::read_to_string(&ready)
@@ -43,6 +47,11 @@ pub(crate) async fn until_ready(mut command: Command, folder: &Path, name: &str)
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Where a process says on stderr what it has to say.
+pub(crate) fn ear(folder: &Path, name: &str) -> Result<fs::File> {
+    Ok(fs::OpenOptions::new().create(true).append(true).open(log_of(folder, name))?)
 }
 
 /// What a process said on stderr.

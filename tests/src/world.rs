@@ -2,9 +2,9 @@
 
 use crate::{
     Client,
-    process::{START, beside, program, said_by, until_ready},
+    process::{START, beside, ear, program, quiet, said_by, until_ready},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use local::{Server, Servers};
 use nix::{
     sys::signal::{Signal, kill},
@@ -12,8 +12,9 @@ use nix::{
 };
 use serde_json::Value;
 use std::{
+    fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -21,9 +22,59 @@ use tempfile::TempDir;
 /// The token of every World.
 pub const TOKEN: &str = "world-token";
 
+/// How the program of a World is started, beside its folder and port.
+#[derive(Debug, Default, Clone)]
+pub struct Setup {
+    /// Brokers of Kafka, in place of a file.
+    pub kafka: Option<String>,
+    /// Settings of librdkafka, as `name=value`.
+    pub kafka_settings: Vec<&'static str>,
+    /// A program, with arguments, that starts it: a tracer.
+    pub wrapper: Vec<String>,
+    /// Variables of its environment.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Setup {
+    /// Without the engine of ClickHouse, which matters only to what asks it: the program starts sooner.
+    pub fn without_analytics() -> Self {
+        Self::default().with("SWARMLOG_CHDB_LIBRARY", "/dev/null")
+    }
+
+    /// With the log on Kafka.
+    pub fn on(self, brokers: String) -> Self {
+        Self { kafka: Some(brokers), ..self }
+    }
+
+    /// With a variable of the environment.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    /// Started by another program.
+    pub fn under(self, wrapper: Vec<String>) -> Self {
+        Self { wrapper, ..self }
+    }
+
+    fn program(&self) -> Command {
+        let mut command = match self.wrapper.split_first() {
+            Some((wrapper, arguments)) => {
+                let mut command = quiet(Command::new(wrapper));
+                command.args(arguments).arg(program().get_program());
+                command
+            }
+            None => program(),
+        };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
 /// A server on its own folder and port.
 pub struct World {
     data: TempDir,
+    setup: Setup,
     server: Option<Child>,
     address: String,
     servers: Option<Servers>,
@@ -32,16 +83,26 @@ pub struct World {
 impl World {
     /// Starts a server on a new folder and a free port.
     pub async fn start() -> Result<Self> {
-        Self::start_on(None).await
+        Self::start_with(Setup::default()).await
+    }
+
+    /// The same, started in another way.
+    pub async fn start_with(setup: Setup) -> Result<Self> {
+        Self::start_in(TempDir::new()?, setup).await
+    }
+
+    /// The same, in a folder.
+    pub async fn start_in(data: TempDir, setup: Setup) -> Result<Self> {
+        Self::start_on(None, data, setup).await
     }
 
     /// The same on Kafka, PostgreSQL, S3 and an engine over HTTP of its own instead of files.
     pub async fn start_on_servers() -> Result<Self> {
-        Self::start_on(Some(own_servers().await?)).await
+        Self::start_on(Some(own_servers().await?), TempDir::new()?, Setup::default()).await
     }
 
-    async fn start_on(servers: Option<Servers>) -> Result<Self> {
-        let mut world = Self { data: TempDir::new()?, server: None, address: "127.0.0.1:0".into(), servers };
+    async fn start_on(servers: Option<Servers>, data: TempDir, setup: Setup) -> Result<Self> {
+        let mut world = Self { data, setup, server: None, address: "127.0.0.1:0".into(), servers };
         world.restart().await?;
         Ok(world)
     }
@@ -74,6 +135,32 @@ impl World {
         Ok(())
     }
 
+    /// The same in another way.
+    pub async fn restart_with(&mut self, setup: Setup) -> Result<()> {
+        self.setup = setup;
+        self.restart().await
+    }
+
+    /// Starts the server again in a way that may end it before it is ready; whether it has got so far.
+    pub async fn attempt_with(&mut self, setup: Setup) -> Result<bool> {
+        self.setup = setup;
+        let mut command = self.up(&self.address);
+        command.stderr(ear(self.data(), "server")?);
+        let client = self.client();
+        self.server = Some(command.spawn()?);
+        let end = Instant::now() + START;
+        while Instant::now() < end {
+            if self.server.as_mut().is_some_and(|server| !matches!(server.try_wait(), Ok(None))) {
+                return Ok(false);
+            }
+            if client.get("/readyz").await.is_ok_and(|answer| answer.status == 200) {
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("the server neither starts nor ends within {START:?}")
+    }
+
     /// What the servers of this World said on stderr.
     pub fn said(&self) -> String {
         said_by(self.data(), "server")
@@ -81,29 +168,73 @@ impl World {
 
     /// `kill -9`.
     pub fn kill(&mut self) -> Result<()> {
-        let mut server = self.server.take().context("the server does not run")?;
-        server.kill()?;
-        server.wait()?;
+        self.signal(Signal::SIGKILL)?;
+        self.server.take().context("the server does not run")?.wait()?;
         Ok(())
+    }
+
+    /// Sends any signal to the program.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let server = self.server.as_ref().context("the server does not run")?;
+        Ok(kill(self.program_of(server)?, signal)?)
+    }
+
+    /// The process of the program, which is a child of what wraps it.
+    fn program_of(&self, server: &Child) -> Result<Pid> {
+        let wrapper = i32::try_from(server.id())?;
+        if self.setup.wrapper.is_empty() {
+            return Ok(Pid::from_raw(wrapper));
+        }
+        let children = fs::read_to_string(format!("/proc/{wrapper}/task/{wrapper}/children"))?;
+        Ok(Pid::from_raw(children.split_whitespace().next().context("nothing runs in the wrapper")?.parse()?))
+    }
+
+    /// Waits until the program has ended by itself, and answers how.
+    pub async fn ended(&mut self, bound: Duration) -> Result<ExitStatus> {
+        let mut server = self.server.take().context("the server does not run")?;
+        let end = Instant::now() + bound;
+        loop {
+            if let Some(status) = server.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > end {
+                self.server = Some(server);
+                bail!("the server still runs after {bound:?}: {}", self.said());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Bytes of memory that the program holds.
+    pub fn memory(&self) -> Result<u64> {
+        let server = self.server.as_ref().context("the server does not run")?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.program_of(server)?))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(resident.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
     }
 
     /// SIGTERM; waits until the server has finished what it had in hand and answers whether it left well.
     pub async fn terminate(&mut self) -> Result<bool> {
+        self.signal(Signal::SIGTERM)?;
         let mut server = self.server.take().context("the server does not run")?;
-        kill(Pid::from_raw(i32::try_from(server.id())?), Signal::SIGTERM)?;
         let status = tokio::task::spawn_blocking(move || server.wait()).await??;
         Ok(status.success())
     }
 
-    /// Waits until every read model has reached the end of the log, then ends the server well.
-    pub async fn settle_and_terminate(&mut self) -> Result<()> {
+    /// Waits until every read model has reached the end of the log.
+    pub async fn settle(&self) -> Result<()> {
         let client = self.client();
         eventually("the read models reach the end of the log", START, || async {
-            let answer = client.get("/v1/projections").await?;
+            let Ok(answer) = client.get("/v1/projections").await else { return Ok(false) };
             let items = answer.body["items"].as_array().context("no read models")?;
             Ok(items.iter().all(|projection| projection["lag"] == 0))
         })
-        .await?;
+        .await
+    }
+
+    /// Waits for the read models, then ends the server well.
+    pub async fn settle_and_terminate(&mut self) -> Result<()> {
+        self.settle().await?;
         ensure!(self.terminate().await?, "SIGTERM does not end the server well: {}", self.said());
         Ok(())
     }
@@ -135,8 +266,14 @@ impl World {
     }
 
     fn up(&self, address: &str) -> Command {
-        let mut command = program();
+        let mut command = self.setup.program();
         command.args(["up", "--listen", address, "--token", TOKEN]).arg("--data").arg(self.data());
+        if let Some(brokers) = &self.setup.kafka {
+            command.args(["--kafka", brokers]);
+        }
+        for setting in &self.setup.kafka_settings {
+            command.args(["--kafka-setting", setting]);
+        }
         if let Some(servers) = &self.servers {
             place_on(&mut command, servers);
         }
@@ -146,8 +283,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // The folder goes with it; nothing is left to finish.
+        let _ = self.signal(Signal::SIGKILL);
         if let Some(mut server) = self.server.take() {
-            // The folder goes with it; nothing is left to finish.
             let _ = server.kill();
             let _ = server.wait();
         }

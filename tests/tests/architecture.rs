@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("worker", &[]),
     ("verify", &["schemas", "infra", "writer", "projections", "consumers"]),
     ("cli", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker", "verify"]),
-    ("tests", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker", "cli"]),
+    ("tests", &["schemas", "infra", "context", "writer", "projections", "consumers", "gateway", "worker", "cli", "tests"]),
 ];
 
 /// What the pure rooms may not even name.
@@ -57,6 +57,19 @@ fn swarmlog_is_the_only_executable() {
     let metadata = metadata();
     let bins = packages(&metadata).flat_map(|p| p["targets"].as_array().unwrap()).filter(|t| t["kind"][0] == "bin");
     assert_eq!(bins.map(|t| t["name"].as_str().unwrap()).collect::<Vec<_>>(), ["swarmlog"]);
+}
+
+#[test]
+fn the_program_that_is_shipped_has_no_failpoints() {
+    let tree = |package: &str| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["tree", "--offline", "--locked", "-e", "normal", "-f", "{p} {f}", "-p", package]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(tree("swarmlog-tests").contains("failpoints"), "the tests have them");
+    assert!(!tree("swarmlog").contains("failpoints"));
 }
 
 struct Dependency {

@@ -125,18 +125,6 @@ async fn bad_input_is_answered_and_leaves_no_trace() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_folder_is_served_by_one_server_only() -> Result<()> {
-    let world = World::start().await?;
-    let (success, said) = world.second_opener().await?;
-    assert!(!success);
-    assert!(
-        said.contains("in use") || said.contains("holds") || said.contains("locked"),
-        "the message says who is there: {said}"
-    );
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_bind_beyond_loopback_needs_a_token() -> Result<()> {
     let world = World::start().await?;
     let data = tempfile::tempdir()?;

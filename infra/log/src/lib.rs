@@ -9,6 +9,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod failpoint;
 pub mod kafka;
 mod meters;
 mod port;

@@ -9,6 +9,8 @@
 
 mod appender;
 mod client;
+#[cfg(test)]
+mod codes;
 mod context;
 mod cursor;
 mod cursors;

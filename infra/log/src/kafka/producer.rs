@@ -15,7 +15,10 @@ use super::{
     pace::Pace,
     wire::{self, Outgoing},
 };
-use crate::{LogError, Offset};
+use crate::{
+    LogError, Offset,
+    failpoint::{Place as Point, pass},
+};
 use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Message, Offset as Place, TopicPartitionList,
@@ -116,14 +119,18 @@ impl Transactor {
 
     fn transact(&self, work: &mut Work, filled: impl FnOnce(Instant)) -> Result<Vec<Offset>, Failed> {
         self.producer.context().delivered.lock().clear(work.messages.len());
+        let decides = !work.consumed.is_empty();
+        pass(Point::BeforeProduce, decides);
         let begin = Begin { at: Instant::now(), disruptions: self.disruptions() };
         self.producer.begin_transaction().map_err(|error| self.judge("begin", &error))?;
         if let Err(failed) = self.fill(work) {
             return Err(self.abort(failed, begin));
         }
         filled(Instant::now());
+        pass(Point::BeforeCommit, decides);
         match self.producer.commit_transaction(COMMIT) {
             Ok(()) => {
+                pass(Point::AfterCommit, decides);
                 self.is_spent.store(self.is_asked_twice(begin), Ordering::Release);
                 Ok(self.producer.context().delivered.lock().take())
             }

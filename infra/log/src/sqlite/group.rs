@@ -82,6 +82,11 @@ impl Group {
         self.partitions.is_empty() && self.consumed.is_empty()
     }
 
+    /// Whether it moves consumed offsets.
+    pub(super) fn decides(&self) -> bool {
+        !self.consumed.is_empty()
+    }
+
     /// Whether consumers have seen records of the group.
     pub(super) fn was_seen(&self) -> bool {
         self.seen

@@ -13,7 +13,11 @@ use super::{
     lock::DirectoryLock,
     queue::{Answer, Commit, Request, Taken},
 };
-use crate::{LogError, meters::Meters};
+use crate::{
+    LogError,
+    failpoint::{Place, pass},
+    meters::Meters,
+};
 use rusqlite::{Connection, config::DbConfig};
 use std::{
     collections::{HashMap, HashSet},
@@ -97,8 +101,15 @@ impl Writer {
             return Ok(());
         }
         let start = Instant::now();
-        match transact(&self.connection, |connection| group.write(connection)) {
+        pass(Place::BeforeProduce, group.decides());
+        let write = |connection: &Connection| {
+            group.write(connection)?;
+            pass(Place::BeforeCommit, group.decides());
+            Ok(())
+        };
+        match transact(&self.connection, write) {
             Ok(()) => {
+                pass(Place::AfterCommit, group.decides());
                 self.meters.commit_seconds.record(start.elapsed());
                 let pages = group.pages();
                 group.settle(&self.meters);

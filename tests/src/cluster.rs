@@ -12,6 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     process::{Child, Command},
@@ -105,6 +106,16 @@ impl Cluster {
             crate::process::said_by(self.data.path(), name)
         );
         Ok(())
+    }
+
+    /// `swarmlog verify` of the servers: exit code, the report if there is one, and what it said on stderr.
+    pub async fn verify(&self) -> Result<(Option<i32>, Value, String)> {
+        let mut command = program();
+        command.args(["verify", "--output", "json"]).arg(self.data.path().join("verify"));
+        place_on(&mut command, &self.servers);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        Ok((output.status.code(), report, String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
     /// Starts a part where it was and does not wait for it.

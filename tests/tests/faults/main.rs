@@ -6,6 +6,7 @@ mod clocks;
 mod disks;
 mod gateway;
 mod kafka;
+mod kills;
 mod schemas;
 mod writer;
 

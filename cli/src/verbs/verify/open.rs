@@ -8,7 +8,7 @@ use crate::{
     parts::FORMAT,
     servers::Servers,
 };
-use analytics::Analytics;
+use analytics::{Analytics, Remote};
 use log::{
     Log, LogError,
     kafka::KafkaLog,
@@ -87,7 +87,10 @@ impl Opened {
                 Some(folder.join("objects")).filter(|place| place.exists()).map(|place| Objects::directory(&place)).transpose()?
             }
         };
-        let analytics = engine(folder, library).await?;
+        let analytics = match servers.clickhouse() {
+            Some(remote) => clickhouse(remote).await?,
+            None => engine(folder, library).await?,
+        };
         Ok(Self { sources: Sources { log, store, analytics: Some(analytics.clone()), objects }, analytics, file })
     }
 
@@ -105,6 +108,14 @@ impl Opened {
         }
         Ok(())
     }
+}
+
+/// A ClickHouse server.
+async fn clickhouse(remote: Remote) -> Done<Analytics> {
+    let place = format!("ClickHouse at {}", without_password(&remote.url));
+    let analytics = Analytics::remote(remote).map_err(|error| unfit(&place, false, &error))?;
+    let check = async { analytics.check().await.map_err(|error| unfit(&place, true, &error)) };
+    bounded(&place, check).await.map(|()| analytics)
 }
 
 /// The engine on its folder, or why there is none to ask.

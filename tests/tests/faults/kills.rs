@@ -8,7 +8,8 @@ use local::Server;
 use rand::{Rng, seq::IndexedRandom};
 use serde_json::Value;
 use swarmlog_tests::{
-    Cluster, World,
+    World,
+    cluster::Cluster,
     load::{Load, after_some, told_is_true},
     oracle,
     scenario::Run,

@@ -1,6 +1,6 @@
 //! A row of the table of faults as a test: how often the fault is made, with which seed, and what came of it.
 //!
-//! `make test` makes every fault a few times; `SWARMLOG_FAULTS=long` as often as the table says. Choices come from
+//! `make test` makes every fault a few times; `SWARMLOG_FAULTS=long` as often as the table says, `=N` as often as that. Choices come from
 //! `SWARMLOG_FAULTS_SEED`, or from a seed that is printed first; what processes and networks do in between is not
 //! repeated by it. At its end a scenario says in one line on stdout what came of it, which `make faults` collects.
 
@@ -88,7 +88,10 @@ impl Scenario {
         let tries = match env::var(LENGTH).as_deref() {
             Err(_) | Ok("short") => short,
             Ok("long") => long,
-            Ok(other) => bail!("{LENGTH} is {other:?}, neither short nor long"),
+            Ok(other) => match other.parse() {
+                Ok(tries) => tries,
+                Err(_) => bail!("{LENGTH} is {other:?}, neither short, long nor a number"),
+            },
         };
         println!("row {row} ({place}): {tries} tries with SWARMLOG_FAULTS_SEED={seed}");
         let started = Instant::now();

@@ -33,10 +33,11 @@ check: ## Lints, formatting and the schema gate
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo run --locked --quiet -p swarmlog -- schemas check
 
-bench: ## Measure on an idle machine; JSON on stdout
+bench: ## Measure both modes on an idle machine; JSON on stdout
 	@bash infra/chdb/fetch.sh
-	cargo build --locked --release -p swarmlog
-	cargo bench --locked -p swarmlog-bench
+	cargo build --locked --release -p swarmlog -p swarmlog-local --bins --example local
+	cargo bench --locked -p swarmlog-bench --bench figures
+	cargo bench --locked -p swarmlog-bench --bench figures -- --servers
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -12,6 +12,7 @@ mod auth;
 mod batch;
 mod blobs;
 mod call;
+mod client;
 mod clock;
 mod codes;
 mod collections;
@@ -44,6 +45,7 @@ mod topics;
 mod waiters;
 
 pub use auth::check_bind;
+pub use client::{Client, Unanswered};
 pub use config::{Config, GatewayError, Limits};
 
 use analytics::Analytics;

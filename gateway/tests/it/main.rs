@@ -5,6 +5,7 @@ extern crate swarmlog_gateway as gateway;
 
 mod asyncapi;
 mod batch;
+mod client;
 mod commands;
 mod faults;
 mod hardening;

@@ -1,13 +1,11 @@
-//! The figures: a table for people, JSON for programs.
+//! The figures, as JSON has them; [`table`](crate::table) shows them to people.
 
-use crate::{
-    load::Measured,
-    machine::{Idle, Used},
-};
+use crate::{cpu::Used, load::Measured, machine::Idle, plan::Mode, steering::Steering};
+use anyhow::Result;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, time::Instant};
 
-/// What a figure is measured against: the column "embedded" of the design.
+/// What a figure is measured against, from the design's table.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Target {
     /// Per second, to reach.
@@ -19,6 +17,25 @@ pub struct Target {
     /// 99th percentile in milliseconds, to stay below.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_ms: Option<f64>,
+}
+
+impl Target {
+    /// A rate and nothing else.
+    pub fn rate(rate: f64) -> Self {
+        Self { rate: Some(rate), ..Self::default() }
+    }
+}
+
+/// How a figure stands to its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// One is missed.
+    Missed,
+    /// All that it has to reach are reached.
+    Reached,
+    /// Those that would be better still, too.
+    Stretched,
 }
 
 /// One measurement.
@@ -53,8 +70,13 @@ pub struct Figure {
     /// Seconds until no consumer lagged any more, after the load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<f64>,
+    /// What of an acknowledged command survives what: where it was written when it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durable: Option<&'static str>,
     /// What the design asks for.
     pub target: Target,
+    /// What would be better still.
+    pub stretch: Target,
     /// What else there is to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -87,14 +109,32 @@ impl Figure {
         Self { name: name.to_owned(), count, seconds, rate, cpu: Some(cpu), target, ..Self::default() }
     }
 
-    /// Whether every target is reached; none without targets.
-    pub fn is_reached(&self) -> Option<bool> {
+    /// The figure with the lag of all consumers, to be taken right after the load. `events` is what ClickHouse has to have then.
+    pub async fn followed_by(mut self, steering: &mut Steering, events: u64) -> Result<Self> {
+        let answered = Instant::now();
+        steering.caught_up().await?;
+        self.lag_seconds = Some(answered.elapsed().as_secs_f64());
+        self.note = Some(match steering.analytics_has(events).await {
+            Ok(_) => format!("ClickHouse had all of it {:.2} s after the load", answered.elapsed().as_secs_f64()),
+            Err(error) => format!("without ClickHouse: {error}"),
+        });
+        Ok(self)
+    }
+
+    /// How the figure stands to what the design asks for; none without targets.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match (self.reaches(self.target), self.reaches(self.stretch)) {
+            (None, None) => None,
+            (Some(false), _) => Some(Verdict::Missed),
+            (_, Some(true)) => Some(Verdict::Stretched),
+            _ => Some(Verdict::Reached),
+        }
+    }
+
+    fn reaches(&self, target: Target) -> Option<bool> {
         let below = |value: Option<f64>, limit: Option<f64>| limit.map(|limit| value.is_some_and(|value| value <= limit));
-        let checks = [
-            self.target.rate.map(|rate| self.rate >= rate),
-            below(self.p50_ms, self.target.p50_ms),
-            below(self.p99_ms, self.target.p99_ms),
-        ];
+        let checks =
+            [target.rate.map(|rate| self.rate >= rate), below(self.p50_ms, target.p50_ms), below(self.p99_ms, target.p99_ms)];
         checks.into_iter().flatten().reduce(|a, b| a && b)
     }
 }
@@ -102,80 +142,16 @@ impl Figure {
 /// Everything that a run has found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// What "durable" means here.
-    pub durability: &'static str,
+    /// Where the parts keep what they know.
+    pub mode: Mode,
+    /// What an acknowledged command survives, in a sentence.
+    pub durability: String,
     /// The machine before the run.
     pub machine: Idle,
     /// The most memory that a server had, in MiB.
     pub peak_memory_mib: Option<u64>,
     /// The measurements.
     pub figures: Vec<Figure>,
-}
-
-impl Report {
-    /// The table for people.
-    pub fn table(&self) -> String {
-        let mut out = String::new();
-        let machine = &self.machine;
-        let _ = writeln!(
-            out,
-            "{} cores, load {:.2}, others use {:.0} %, append 256 B + fdatasync p50 {} µs, durable = {}",
-            machine.cores,
-            machine.load,
-            machine.others * 100.0,
-            machine.fdatasync_p50_us,
-            self.durability
-        );
-        if !machine.is_idle {
-            let _ = writeln!(out, "THE MACHINE IS NOT IDLE: these figures say little");
-        }
-        let header = ["", "per second", "target", "p50 ms", "p99 ms", "max ms", "server", "client", "others", "lag s", "reached"];
-        let mut rows = vec![header.map(str::to_owned)];
-        rows.extend(self.figures.iter().map(row));
-        let widths: Vec<usize> =
-            (0..header.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-        for row in rows {
-            let _ = write!(out, "{:<width$}", row[0], width = widths[0]);
-            for (cell, width) in row.iter().zip(&widths).skip(1) {
-                let _ = write!(out, "  {cell:>width$}");
-            }
-            out.push('\n');
-        }
-        for figure in &self.figures {
-            let _ = match (&figure.other_statuses, &figure.broken, &figure.note) {
-                (statuses, broken, _) if !statuses.is_empty() || !broken.is_empty() => {
-                    writeln!(out, "{}: other statuses {statuses:?}, broken connections {broken:?}", figure.name)
-                }
-                (_, _, Some(note)) => writeln!(out, "{}: {note}", figure.name),
-                _ => Ok(()),
-            };
-        }
-        if let Some(peak) = self.peak_memory_mib {
-            let _ = writeln!(out, "most memory of a server: {peak} MiB; server, client and others are in cores");
-        }
-        out
-    }
-}
-
-fn row(figure: &Figure) -> [String; 11] {
-    let optional = |value: Option<f64>, digits: usize| value.map_or(String::new(), |value| format!("{value:.digits$}"));
-    let target = |value: Option<f64>, digits: usize, limit: Option<f64>| match limit {
-        Some(limit) => format!("{} (≤ {limit})", optional(value, digits)),
-        None => optional(value, digits),
-    };
-    [
-        figure.name.clone(),
-        format!("{:.0}", figure.rate),
-        figure.target.rate.map_or(String::new(), |rate| format!("{rate:.0}")),
-        target(figure.p50_ms, 2, figure.target.p50_ms),
-        target(figure.p99_ms, 2, figure.target.p99_ms),
-        optional(figure.max_ms, 1),
-        optional(figure.cpu.map(|cpu| cpu.server), 2),
-        optional(figure.cpu.map(|cpu| cpu.generator), 2),
-        optional(figure.cpu.map(|cpu| cpu.others), 2),
-        optional(figure.lag_seconds, 2),
-        figure.is_reached().map_or("", |reached| if reached { "yes" } else { "no" }).to_owned(),
-    ]
 }
 
 #[cfg(test)]
@@ -185,19 +161,13 @@ mod tests {
     #[test]
     fn every_target_has_to_be_reached() {
         let target = Target { rate: Some(100.0), p50_ms: Some(2.0), p99_ms: None };
-        let figure = |rate, p50_ms| Figure { rate, p50_ms, target, ..Figure::default() };
-        assert_eq!(figure(100.0, Some(2.0)).is_reached(), Some(true));
-        assert_eq!(figure(99.0, Some(1.0)).is_reached(), Some(false));
-        assert_eq!(figure(200.0, Some(2.1)).is_reached(), Some(false));
-        assert_eq!(figure(200.0, None).is_reached(), Some(false));
-        assert_eq!(Figure::default().is_reached(), None);
-    }
-
-    #[test]
-    fn a_busy_machine_is_said_loudly() {
-        let machine = Idle { cores: 2, load: 3.0, others: 0.9, fdatasync_p50_us: 4_000, is_idle: false };
-        let report =
-            Report { durability: "embedded: fdatasync", machine, peak_memory_mib: None, figures: vec![Figure::default()] };
-        assert!(report.table().contains("NOT IDLE"));
+        let stretch = Target { rate: Some(150.0), ..Target::default() };
+        let verdict = |rate, p50_ms| Figure { rate, p50_ms, target, stretch, ..Figure::default() }.verdict();
+        assert_eq!(verdict(100.0, Some(2.0)), Some(Verdict::Reached));
+        assert_eq!(verdict(150.0, Some(2.0)), Some(Verdict::Stretched));
+        assert_eq!(verdict(99.0, Some(1.0)), Some(Verdict::Missed));
+        assert_eq!(verdict(200.0, Some(2.1)), Some(Verdict::Missed));
+        assert_eq!(verdict(200.0, None), Some(Verdict::Missed));
+        assert_eq!(Figure::default().verdict(), None);
     }
 }

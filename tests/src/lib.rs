@@ -3,9 +3,11 @@
 
 pub mod client;
 pub mod cluster;
+pub mod lanes;
 pub mod load;
 pub mod oracle;
 pub mod process;
+pub mod race;
 pub mod world;
 
 pub use client::{Answer, Client};

@@ -180,6 +180,7 @@ pub(crate) fn refusal(decision: &Decision) -> Option<Problem> {
         return None;
     }
     let mut problem = Problem::refused(decision.result.status, decision.result.code.clone(), decision.result.detail.clone());
+    problem = problem.seq(decision.seq);
     if let Ok(token) = HeaderValue::try_from(decision.token.to_string()) {
         problem = problem.header(headers::CONSISTENCY_TOKEN, token);
     }

@@ -1,8 +1,8 @@
 //! Error answers (RFC 9457): the one place where anything that went wrong becomes a status and a body.
 //!
 //! What enters is an error of a port, a rejection, or a refusal of a decider; what leaves is `application/problem+json`
-//! with `type`, `title`, `status`, `detail`, `instance`, `code`, `retryable`, `trace_id` and, where fields are wrong,
-//! `errors`. No body and no log line repeats a payload, a statement or a token.
+//! with `type`, `title`, `status`, `detail`, `instance`, `code`, `retryable`, `trace_id`, of a refused command the
+//! aggregate's `seq` and, where fields are wrong, `errors`. No body and no log line repeats a payload, a statement or a token.
 
 use crate::codes::{self, Code};
 use analytics::AnalyticsError;
@@ -40,6 +40,7 @@ struct Parts {
     title: &'static str,
     detail: String,
     retryable: bool,
+    seq: Option<i64>,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -56,6 +57,8 @@ struct Document<'a> {
     retryable: bool,
     #[serde(skip_serializing_if = "str::is_empty")]
     trace_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<i64>,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
     errors: &'a [FieldError],
 }
@@ -69,6 +72,7 @@ impl Problem {
             title: code.title,
             detail: detail.into(),
             retryable: code.retryable,
+            seq: None,
             errors: Vec::new(),
             headers: Vec::new(),
         }));
@@ -88,7 +92,8 @@ impl Problem {
         let title = codes::find(&code).map_or_else(|| title_of(status), |known| known.title);
         let detail = detail.unwrap_or_else(|| "the command was refused without a reason".to_owned());
         let retryable = status == StatusCode::SERVICE_UNAVAILABLE;
-        let problem = Self(Box::new(Parts { status, code, title, detail, retryable, errors: Vec::new(), headers: Vec::new() }));
+        let problem =
+            Self(Box::new(Parts { status, code, title, detail, retryable, seq: None, errors: Vec::new(), headers: Vec::new() }));
         if retryable { problem.retry_after(5) } else { problem }
     }
 
@@ -101,6 +106,12 @@ impl Problem {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.retain(|(other, _)| *other != name);
         self.0.headers.push((name, value));
+        self
+    }
+
+    /// Says where the aggregate stands, 0 if there is none.
+    pub fn seq(mut self, seq: i64) -> Self {
+        self.0.seq = Some(seq);
         self
     }
 
@@ -153,6 +164,7 @@ impl Problem {
             code: &parts.code,
             retryable: parts.retryable,
             trace_id,
+            seq: parts.seq,
             errors: &parts.errors,
         }
     }

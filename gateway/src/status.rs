@@ -3,8 +3,12 @@
 //! Answered from the read model of commands. A command that is not there yet is looked for again once the read model
 //! has seen everything that the log held when the request came; so whoever was told 202 is never told 404, with or
 //! without a token. If the read model does not get there in time the answer is 503.
+//!
+//! A command that the log forgot before it was answered has expired: nobody will decide it any more. This is found out
+//! when somebody asks, since rows know no clock.
 
 use crate::{
+    Gateway,
     auth::Access,
     call::Call,
     clock, codes, collections,
@@ -16,13 +20,18 @@ use crate::{
     routes::{Answer, Route},
 };
 use axum::http::{HeaderValue, Method, header};
+use log::Source;
 use schemas::{
-    ConsistencyToken,
+    ConsistencyToken, Stream,
     row::{Column, Value},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// A command that waits for so long may have been forgotten; by so much the times of a partition may be off, too.
+const LONG_AGO: Duration = Duration::from_hours(1);
 
 #[derive(Serialize)]
 struct StatusJson<'a> {
@@ -44,10 +53,11 @@ struct StatusJson<'a> {
 
 /// The rows of the table.
 pub(crate) fn routes() -> Vec<Route> {
-    let operation = Operation::new("getCommand", "commands", "What became of a command: accepted, done or refused.")
-        .header("X-Consistency-Token", "What the answer has to show at least.", shapes::text())
-        .answer(200, "Its status.", "application/json", shapes::command_status())
-        .problems(&[400, 401, 404, 410, 503]);
+    let operation =
+        Operation::new("getCommand", "commands", "What became of a command: accepted, done, refused, undecodable or expired.")
+            .header("X-Consistency-Token", "What the answer has to show at least.", shapes::text())
+            .answer(200, "Its status.", "application/json", shapes::command_status())
+            .problems(&[400, 401, 404, 410, 503]);
     vec![Route::new(Method::GET, "/v1/commands/{id}", Access::Caller, operation, status)]
 }
 
@@ -76,15 +86,50 @@ async fn status(call: Call) -> Answer {
             read().await?.ok_or_else(absent)?
         }
     };
-    let mut response = answer_json(&document(id, columns, &row, gateway.log.timeline().0));
+    let (row, has_expired) = if is_forgotten(gateway, columns, &row).await? {
+        // Its answer may be on the way into the read model.
+        consistency::settle_now(gateway, collection.projection, gateway.limits.status_wait).await?;
+        let row = read().await?.unwrap_or(row);
+        let has_expired = waits_since(columns, &row).is_some();
+        (row, has_expired)
+    } else {
+        (row, false)
+    };
+    let mut status = document(id, columns, &row, gateway.log.timeline().0);
+    if has_expired {
+        status.state = "expired";
+        status.detail = Some("the log forgot the command before it was decided; nothing was done, send it again");
+    }
+    let mut response = answer_json(&status);
     if let Some(seq) = render::number(columns, &row, "seq").filter(|seq| *seq > 0) {
         response.headers_mut().insert(header::ETAG, etag(seq));
     }
     match token(columns, &row, gateway.log.timeline().0) {
         Some(token) => insert(&mut response, headers::CONSISTENCY_TOKEN, &token),
+        None if has_expired => {}
         None => drop(response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
     }
     Ok(response)
+}
+
+/// When a command was accepted that still waits for its answer.
+fn waits_since(columns: &[Column], row: &[Value]) -> Option<i64> {
+    let waits = render::text(columns, row, "state") == Some("accepted");
+    render::number(columns, row, "accepted_at").filter(|_| waits)
+}
+
+/// Whether a command waits for its answer that is older than the oldest one that the log keeps in its partition.
+async fn is_forgotten(gateway: &Gateway, columns: &[Column], row: &[Value]) -> Result<bool, Problem> {
+    let long_ago = i64::try_from(LONG_AGO.as_micros()).unwrap_or(i64::MAX);
+    let waits = waits_since(columns, row).filter(|accepted_at| *accepted_at < clock::now_micros().saturating_sub(long_ago));
+    let Some(accepted_at) = waits else { return Ok(false) };
+    let place = render::text(columns, row, "type").and_then(|name| name.split_once('.'));
+    let partition = render::number(columns, row, "partition").and_then(|partition| u32::try_from(partition).ok());
+    let (Some((context, _)), Some(partition)) = (place, partition) else { return Ok(false) };
+    let source = Source { topic: Stream::Commands.topic(context).into(), partition };
+    let from = gateway.log.offset_at(&source, 0).await?;
+    let oldest = gateway.log.read(&source, from, 1).await?;
+    Ok(oldest.first().is_none_or(|oldest| oldest.time.saturating_sub(long_ago) > accepted_at))
 }
 
 fn document<'a>(command_id: Uuid, columns: &[Column], row: &'a [Value], timeline: Uuid) -> StatusJson<'a> {

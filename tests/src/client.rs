@@ -58,6 +58,12 @@ impl Client {
         self.call(Method::GET, path, &[], None).await
     }
 
+    /// GET of a page that is no JSON.
+    pub async fn text(&self, path: &str) -> Result<String> {
+        let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.token).timeout(Duration::from_secs(30));
+        Ok(request.send().await?.error_for_status()?.text().await?)
+    }
+
     /// POST.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
         self.call(Method::POST, path, &[], Some(body)).await

@@ -72,6 +72,14 @@ impl Cluster {
         Ok(Client::new(&format!("http://{}", self.part(name)?.address), TOKEN))
     }
 
+    /// Starts one more part.
+    pub async fn add(&mut self, name: &'static str, verb: &'static [&'static str]) -> Result<()> {
+        ensure!(!self.parts.contains_key(name), "there is a part {name} already");
+        let (process, address) = self.spawn(name, verb, "127.0.0.1:0").await?;
+        self.parts.insert(name, Part { verb, address, process: Some(process) });
+        Ok(())
+    }
+
     /// Any verb of the program, against a gateway.
     pub fn verb(&self, gateway: &str, arguments: &[&str]) -> Result<Command> {
         let mut command = program();

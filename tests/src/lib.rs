@@ -3,10 +3,12 @@
 
 pub mod client;
 pub mod cluster;
+pub mod lanes;
 pub mod load;
 pub mod onlooker;
 pub mod oracle;
 pub mod process;
+pub mod race;
 pub mod scenario;
 pub mod stage;
 pub mod world;

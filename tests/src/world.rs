@@ -122,6 +122,11 @@ impl World {
         &self.address
     }
 
+    /// The process of the server.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.server.as_ref().context("the server does not run")?.id())
+    }
+
     /// Speaks to the server.
     pub fn client(&self) -> Client {
         Client::new(&format!("http://{}", self.address), TOKEN)

@@ -88,6 +88,7 @@ fn problem() -> Value {
             },
             "retryable": { "type": "boolean", "description": "Whether the same request may succeed later." },
             "trace_id": { "type": "string", "description": "Names the request in the server's log." },
+            "seq": { "type": "integer", "description": "Of a refused command: where the aggregate stands, 0 if there is none." },
             "errors": {
                 "type": "array",
                 "description": "The fields that are wrong.",

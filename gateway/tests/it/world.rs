@@ -26,6 +26,8 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 pub struct Setting {
     /// Whether commands are decided.
     pub writer: bool,
+    /// The bounds of the writer, and its clock.
+    pub deciding: writer::Config,
     /// Whether read models are built.
     pub projector: bool,
     /// The token of the gateway.
@@ -38,7 +40,8 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { writer: true, projector: true, token: None, limits: Limits::default(), fault: None }
+        let deciding = writer::Config::default();
+        Self { writer: true, deciding, projector: true, token: None, limits: Limits::default(), fault: None }
     }
 }
 
@@ -84,7 +87,7 @@ impl World {
             let (log, life) = (log.clone(), lifecycle.clone());
             lifecycle.spawn("writer", async move {
                 let deciders = writer::Deciders::new().with::<work::Job>();
-                writer::run(log, deciders, writer::Config::default(), &life).await
+                writer::run(log, deciders, setting.deciding, &life).await
             });
         }
         if setting.projector {

@@ -2,7 +2,8 @@
 //!
 //! A row is fed by two topics, the commands and their results, which a host reads independently: the answer may come
 //! before the command that it answers, and the row is the same in the end. A command that was sent again with its
-//! `Idempotency-Key` has one row, with the first answer; only a refusal gives way to a later success.
+//! `Idempotency-Key` has one row, with the first answer; only a refusal gives way to a later success, and what could not
+//! be read, which is no answer to the command, gives way to one.
 
 #[cfg(test)]
 mod specs;
@@ -23,8 +24,13 @@ words! {
         Done = "done",
         /// It was refused.
         Refused = "refused",
+        /// The writer could not read what it says.
+        Undecodable = "undecodable",
     }
 }
+
+/// The code of the writer's answer to a command that it cannot read.
+const UNDECODABLE: &str = "undecodable";
 
 /// A trace that a command leaves in the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,7 +110,7 @@ pub enum Commands {}
 
 impl Projection for Commands {
     const NAME: &'static str = "commands";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const GRAIN: Grain = Grain::Shared;
     type Event = Trace;
     type Row = Command;
@@ -159,9 +165,14 @@ impl Command {
     }
 
     fn answer(&mut self, result: &CommandResult, seq: i64, at: Time) {
-        let state = if (200..300).contains(&result.status) { State::Done } else { State::Refused };
+        let state = match result.code.as_deref() {
+            _ if (200..300).contains(&result.status) => State::Done,
+            Some(UNDECODABLE) => State::Undecodable,
+            _ => State::Refused,
+        };
         let replaces = match self.state {
             State::Accepted => true,
+            State::Undecodable => state != State::Undecodable,
             State::Refused => state == State::Done,
             State::Done => false,
         };

@@ -86,3 +86,15 @@ fn the_first_answer_stays_but_a_refusal_gives_way_to_a_success() {
     let refused_twice = answer(again(accepted().result(refused(409)), 500), refused(403));
     assert_eq!(only(refused_twice).status, 409);
 }
+
+#[test]
+fn what_could_not_be_read_is_told_from_a_refusal_and_gives_way_to_an_answer() {
+    let unread = || CommandResult { code: Some("undecodable".to_owned()), ..refused(400) };
+    let first = accepted().result(unread());
+    let row = only(first.clone());
+    assert_eq!((row.state, row.status, row.code.as_deref()), (State::Undecodable, 400, Some("undecodable")));
+    assert_eq!(only(answer(again(first.clone(), 500), refused(409))).state, State::Refused);
+    assert_eq!(only(answer(again(first, 500), done())).state, State::Done);
+    let answered = accepted().result(refused(409));
+    assert_eq!(only(answer(again(answered.clone(), 500), unread())), only(answered));
+}

@@ -65,7 +65,7 @@ pub(crate) fn command_status() -> Value {
     object(&[
         ("command_id", uuid()),
         ("type", text()),
-        ("state", one_of(["accepted", "done", "refused"].map(str::to_owned).to_vec())),
+        ("state", one_of(["accepted", "done", "refused", "undecodable", "expired"].map(str::to_owned).to_vec())),
         ("status", or_null("integer")),
         ("aggregate", aggregate()),
         ("seq", or_null("integer")),

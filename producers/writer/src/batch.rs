@@ -116,7 +116,7 @@ impl Draft<'_> {
         if turn.envelope.idempotent {
             let scope = Scope::new(turn.envelope.command_id, &record.key);
             let hash = BodyHash::of(&turn.envelope);
-            match self.lane.keys.look_up(context, scope, hash) {
+            match self.lane.keys.look_up(context, scope, hash, recorded_at) {
                 Found::New => turn.idempotency = Some((scope, hash)),
                 found => return self.repeat(turn, found, scope, self.seq(kind, key)),
             }
@@ -208,7 +208,7 @@ impl Draft<'_> {
         Answer { status, events, position, code, detail }.encode(self.lane.answer_schema, arena)?;
         let payload = Payload::Buffered(start..arena.len());
         if let Some((scope, hash)) = turn.idempotency {
-            self.lane.keys.note(turn.context, scope, hash, InHand { record: self.records.len(), seq });
+            self.lane.keys.note(turn.context, scope, hash, InHand { record: self.records.len(), seq }, turn.envelope.recorded_at);
         }
         self.result(turn, seq, payload)
     }

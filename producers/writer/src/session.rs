@@ -15,9 +15,12 @@ use log::{Consumer, Delivery, LogError, Record, Source};
 use service::Status;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How many deliveries wait for a lane.

@@ -55,14 +55,19 @@ impl Journal {
         self.segments.get_mut(place / SEGMENT)?.entries.get_mut(place % SEGMENT)
     }
 
-    /// Adds an entry that is no older than the others and whose scope is not there.
+    /// Adds an entry that is no older than the others.
     pub(super) fn push(&mut self, entry: Entry) {
         self.add(entry);
         self.settled = self.end();
     }
 
-    /// Adds an entry whose scope is not there; [`sort`](Self::sort) comes later.
+    /// Adds an entry; [`sort`](Self::sort) comes later. Of a scope that was used again after its window the newest entry counts,
+    /// also while the older one still stands in the first segment.
     pub(super) fn add(&mut self, entry: Entry) {
+        let hash = self.hasher.hash_one(entry.scope);
+        if let Ok(older) = self.index.find_entry(hash, |place| is_of(&self.segments, self.first, *place, entry.scope)) {
+            older.remove();
+        }
         let place = lower(self.end());
         if self.segments.back().is_none_or(|last| last.entries.len() == SEGMENT) {
             self.segments.push_back(Segment { entries: Vec::with_capacity(SEGMENT), sum: 0 });
@@ -73,7 +78,7 @@ impl Journal {
         }
         let Self { index, hasher, segments, first, .. } = self;
         let hash_of = |place: &u32| at(segments, *first, *place).map_or(0, |entry| hasher.hash_one(entry.scope));
-        index.insert_unique(hasher.hash_one(entry.scope), place, hash_of);
+        index.insert_unique(hash, place, hash_of);
     }
 
     /// Forgets what is older than `horizon`.
@@ -81,7 +86,7 @@ impl Journal {
         while let Some(entry) = self.segments.front().and_then(|first| first.entries.get(self.forgotten)).copied()
             && entry.recorded_at < horizon
         {
-            self.unlink(&entry);
+            self.unlink(entry.scope, lower(start(self.first) + self.forgotten as u64));
             self.forgotten += 1;
             if self.forgotten == SEGMENT {
                 self.segments.pop_front();
@@ -95,8 +100,8 @@ impl Journal {
         let from = self.settled.max(start(self.first) + self.forgotten as u64);
         let mut late: Vec<Entry> =
             (from..self.end()).filter_map(|place| at(&self.segments, self.first, lower(place))).copied().collect();
-        for entry in &late {
-            self.unlink(entry);
+        for (place, entry) in (from..).zip(&late) {
+            self.unlink(entry.scope, lower(place));
         }
         while self.end() > from
             && let Some(last) = self.segments.back_mut()
@@ -168,17 +173,15 @@ impl Journal {
         self.segments.iter().flat_map(|segment| &segment.entries).skip(self.forgotten)
     }
 
-    fn unlink(&mut self, entry: &Entry) {
-        let hash = self.hasher.hash_one(entry.scope);
-        let Self { index, segments, first, .. } = self;
-        let is = |place: &u32| at(segments, *first, *place).is_some_and(|other| other.scope == entry.scope);
-        if let Ok(found) = index.find_entry(hash, is) {
+    /// The entry at this place is not found any longer.
+    fn unlink(&mut self, scope: Scope, place: u32) {
+        if let Ok(found) = self.index.find_entry(self.hasher.hash_one(scope), |other| *other == place) {
             found.remove();
         }
     }
 
     fn is(&self, place: u32, scope: Scope) -> bool {
-        at(&self.segments, self.first, place).is_some_and(|entry| entry.scope == scope)
+        is_of(&self.segments, self.first, place, scope)
     }
 }
 
@@ -190,6 +193,10 @@ fn start(segment: u64) -> u64 {
 /// The lower half of a place.
 fn lower(place: u64) -> u32 {
     (place & u64::from(u32::MAX)) as u32
+}
+
+fn is_of(segments: &VecDeque<Segment>, first: u64, place: u32, scope: Scope) -> bool {
+    at(segments, first, place).is_some_and(|entry| entry.scope == scope)
 }
 
 fn at(segments: &VecDeque<Segment>, first: u64, place: u32) -> Option<&Entry> {
@@ -242,6 +249,20 @@ mod tests {
         back.expire(1_500);
         assert!(back.iter().eq(journal.iter()));
         assert_eq!((back.end(), back.sum(4_000)), (4_000, journal.sum(4_000)));
+    }
+
+    #[test]
+    fn a_key_that_was_used_again_after_its_window_comes_back_with_its_newest_answer() {
+        for _ in 0..20 {
+            let mut journal = filled(10);
+            journal.expire(5);
+            journal.push(Entry { recorded_at: 10, ..entry(1) });
+            let mut back = Journal::default();
+            assert_eq!(back.restore(0, 11, journal.sum(11), segments(&journal)), Ok(()));
+            assert_eq!(back.get(entry(1).scope).unwrap().recorded_at, 10);
+            back.expire(5);
+            assert_eq!((back.get(entry(1).scope).unwrap().recorded_at, back.len()), (10, 6));
+        }
     }
 
     #[test]

@@ -125,6 +125,7 @@ struct Noted {
     context: usize,
     hash: BodyHash,
     in_hand: InHand,
+    recorded_at: i64,
 }
 
 impl Deduplication {
@@ -139,11 +140,12 @@ impl Deduplication {
         Self::new(self.journals.len(), self.limit, self.window)
     }
 
-    pub(crate) fn look_up(&self, context: usize, scope: Scope, hash: BodyHash) -> Found {
+    /// What is known of a key at `now`. Not what is forgotten after the next batch only: whoever follows the log could not tell.
+    pub(crate) fn look_up(&self, context: usize, scope: Scope, hash: BodyHash, now: i64) -> Found {
         if let Some(noted) = self.overlay.get(&scope) {
             return if noted.hash == hash { Found::InHand(noted.in_hand) } else { Found::Reused };
         }
-        match self.entry(context, scope) {
+        match self.entry(context, scope).filter(|known| known.recorded_at >= now.saturating_sub(self.window)) {
             Some(known) if known.hash == hash => Found::Committed,
             Some(_) => Found::Reused,
             None if self.len() + self.overlay.len() >= self.limit => Found::Full,
@@ -157,13 +159,13 @@ impl Deduplication {
     }
 
     /// Notes the answer to a command of the batch in hand.
-    pub(crate) fn note(&mut self, context: usize, scope: Scope, hash: BodyHash, in_hand: InHand) {
-        self.overlay.insert(scope, Noted { context, hash, in_hand });
+    pub(crate) fn note(&mut self, context: usize, scope: Scope, hash: BodyHash, in_hand: InHand, recorded_at: i64) {
+        self.overlay.insert(scope, Noted { context, hash, in_hand, recorded_at });
     }
 
     /// The batch in hand was committed: `offsets` are those of its records.
     pub(crate) fn merge(&mut self, offsets: &[Offset], recorded_at: i64) {
-        for (scope, Noted { context, hash, in_hand }) in self.overlay.drain(..) {
+        for (scope, Noted { context, hash, in_hand, recorded_at }) in self.overlay.drain(..) {
             if let (Some(offset), Some(journal)) = (offsets.get(in_hand.record), self.journals.get_mut(context)) {
                 journal.push(Entry { scope, hash, recorded_at, place: Place::Result(*offset).into() });
             }
@@ -181,15 +183,18 @@ impl Deduplication {
         self.oldest
     }
 
-    /// Takes a committed record into the state. The first answer stays; a result is worth more than events.
+    /// Takes a committed record into the state. Of a key that was decided anew after it was forgotten the newest answer counts; of
+    /// one command the result is worth more than the events.
     pub(crate) fn replay(&mut self, context: usize, scope: Scope, hash: BodyHash, place: Place, recorded_at: i64) {
         let Some(journal) = self.journals.get_mut(context).filter(|_| recorded_at >= self.oldest) else { return };
         match journal.get_mut(scope) {
-            None => journal.add(Entry { scope, hash, recorded_at, place: place.into() }),
-            Some(known) if matches!((known.place.into(), place), (Place::Events(_), Place::Result(_))) => {
-                known.place = place.into()
+            Some(known) if known.recorded_at > recorded_at => {}
+            Some(known) if known.recorded_at == recorded_at => {
+                if matches!((known.place.into(), place), (Place::Events(_), Place::Result(_))) {
+                    known.place = place.into();
+                }
             }
-            Some(_) => {}
+            _ => journal.add(Entry { scope, hash, recorded_at, place: place.into() }),
         }
     }
 

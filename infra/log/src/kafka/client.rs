@@ -8,7 +8,7 @@ use crate::LogError;
 use rdkafka::{
     ClientConfig,
     admin::AdminClient,
-    config::FromClientConfigAndContext,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, ConsumerContext},
     producer::{BaseProducer, ProducerContext, ThreadedProducer},
 };
@@ -16,11 +16,6 @@ use std::{thread, time::Duration};
 
 /// The largest record, as bytes of a batch: twice what the codec allows.
 pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
-/// The pause before a transactional producer sends a request again, of which librdkafka takes up to a fifth away.
-const SECOND_TRY: Duration = Duration::from_millis(300);
-/// A transaction that took less was asked for once: librdkafka sends a request again, after an answer or a connection
-/// was lost, no sooner than after `retry.backoff.ms` less its jitter (`rd_kafka_broker_buf_retry`), and tells nobody.
-pub(super) const ASKED_ONCE: Duration = Duration::from_millis(200);
 /// How long a question to the brokers may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -92,10 +87,18 @@ impl Clients {
         // librdkafka wants neither to be longer.
         self.default_unless(&mut config, "message.timeout.ms", "delivery.timeout.ms", limit);
         self.default(&mut config, "socket.timeout.ms", limit);
-        config.set("retry.backoff.ms", SECOND_TRY.as_millis().to_string());
-        config.set("retry.backoff.max.ms", "1000");
+        // Only the log tells of a lost connection.
+        config.set("log.connection.close", "true");
+        config.set_log_level(RDKafkaLogLevel::Info);
         config.set("transactional.id", self.name(name));
         self.make(config, context)
+    }
+
+    /// A transaction that took less has no request that went without an answer for as long as it may.
+    pub(super) fn in_time(&self) -> Duration {
+        let settings = &self.config.settings;
+        let set = settings.get("socket.timeout.ms").or(settings.get("transaction.timeout.ms"));
+        Duration::from_millis(set.and_then(|ms| ms.parse().ok()).unwrap_or(2500)) / 2
     }
 
     /// A client that creates topics.

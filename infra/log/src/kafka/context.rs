@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub(super) struct Context {
     disruptions: AtomicU64,
+    losses: AtomicU64,
     away: AtomicBool,
 }
 
@@ -14,6 +15,11 @@ impl Context {
     /// Grows with every broken connection.
     pub(super) fn disruptions(&self) -> u64 {
         self.disruptions.load(Ordering::Acquire)
+    }
+
+    /// How often a connection or an answer was lost, of those that librdkafka speaks of: the first one at least.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
     }
 
     /// Whether no broker could be reached lately.
@@ -29,6 +35,9 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, topic: &str, line: &str) {
+        if is_loss(topic, line) {
+            self.losses.fetch_add(1, Ordering::AcqRel);
+        }
         match level {
             // Settings of producers are given to consumers, too, and the other way round.
             _ if topic == "CONFWARN" => tracing::debug!(target: "librdkafka", "{topic}: {line}"),
@@ -50,3 +59,9 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+/// Whether a line of the log tells of a connection that was lost, or of a request that got no answer in time. A connection that
+/// did not come about had no requests.
+fn is_loss(topic: &str, line: &str) -> bool {
+    topic == "REQTMOUT" || (topic == "FAIL" && !line.contains("Connect to"))
+}

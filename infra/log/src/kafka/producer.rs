@@ -4,11 +4,11 @@
 //! library's own flush waits in steps of 100 ms), then the transaction is committed. What failed before the commit was
 //! asked for changed nothing: it is aborted. A producer that was left without an answer must not be used again, because
 //! its late request could end a later transaction (Kafka before KIP-890's second part, confluentinc/librdkafka#5423). The
-//! library itself asks again after a lost answer and tells nobody, but it pauses first: whatever took as long as that
-//! pause counts as asked twice.
+//! library itself asks again after a lost answer or connection, and answers the commit with success: a producer that lost
+//! one, or took suspiciously long, is spent.
 
 use super::{
-    client::{ASKED_ONCE, Clients},
+    client::Clients,
     context::Context,
     error::{code, is_expelled, is_fenced, is_late, refused},
     groups::Voucher,
@@ -43,6 +43,8 @@ const COMMIT: Duration = Duration::from_secs(10);
 const ABORT: Duration = Duration::from_secs(5);
 /// Deliveries fail by themselves before; this only bounds the wait for that.
 const DELIVER: Duration = Duration::from_secs(30);
+/// More than the library has to tell after a transaction.
+const NEWS: usize = 32;
 /// The step in which deliveries are awaited.
 const STEP: Duration = Duration::from_micros(50);
 
@@ -76,6 +78,7 @@ pub(super) struct Transactor {
     producer: BaseProducer<Deliveries>,
     pace: Mutex<Pace>,
     is_spent: AtomicBool,
+    in_time: Duration,
 }
 
 /// How things stood when a transaction began.
@@ -92,7 +95,14 @@ impl Transactor {
         let limit = Instant::now() + INIT;
         loop {
             match producer.init_transactions(limit.saturating_duration_since(Instant::now())) {
-                Ok(()) => return Ok(Self { producer, pace: Mutex::default(), is_spent: AtomicBool::default() }),
+                Ok(()) => {
+                    return Ok(Self {
+                        producer,
+                        pace: Mutex::default(),
+                        is_spent: AtomicBool::default(),
+                        in_time: clients.in_time(),
+                    });
+                }
                 Err(error) if is_fenced(code(&error)) => return Err(LogError::Fenced { name: name.to_owned(), epoch: 0 }),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < limit => {
                     producer.poll(Duration::from_millis(10));
@@ -235,7 +245,10 @@ impl Transactor {
 
     /// Whether a request of the transaction may have been sent twice, and the first one still be under way.
     fn is_asked_twice(&self, begin: Begin) -> bool {
-        begin.at.elapsed() >= ASKED_ONCE || self.disruptions() != begin.disruptions
+        // The library tells one thing at a time, and only when it is asked.
+        (0..NEWS).for_each(|_| self.producer.poll(Duration::ZERO));
+        let has_lost = self.producer.context().context.losses() > 0;
+        has_lost || begin.at.elapsed() >= self.in_time || self.disruptions() != begin.disruptions
     }
 
     fn disruptions(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! What librdkafka tells about its own state.
 
+use super::error::is_fenced;
 use rdkafka::{ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -50,7 +51,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.disruptions.fetch_add(1, Ordering::AcqRel);
+        // That the client is of no use any more is an answer, and the call that met it says so.
+        if !matches!(error.rdkafka_error_code(), Some(code) if code == RDKafkaErrorCode::Fatal || is_fenced(code)) {
+            self.disruptions.fetch_add(1, Ordering::AcqRel);
+        }
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.away.store(true, Ordering::Release);
         }

@@ -19,7 +19,7 @@ const FEW_KEYS: usize = 64;
 /// The same of rows of a query.
 const FEW_ROWS: usize = 256;
 /// A generation can be dropped while it is read: so often the newer one is asked instead.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 20;
 
 impl SqliteStore {
     pub(super) async fn load_rows(&self, generation: u64, keys: &[Vec<Value>]) -> Result<Vec<Option<Vec<Value>>>, StoreError> {
@@ -52,7 +52,7 @@ impl SqliteStore {
                 get.raw_query().next()?.map(|row| read(row, &view.kinds)).transpose()
             });
             match found {
-                Err(_) if attempts > 0 && self.is_dropped(&held) => {}
+                Err(error) if attempts > 0 && self.is_dropped(&held, &error) => std::thread::yield_now(),
                 answered => return answered,
             }
         }
@@ -65,7 +65,7 @@ impl SqliteStore {
             let held = self.catalog.live(query.table.name)?;
             let question = Question::of(&held, query)?;
             match self.ask(question, query.limit).await {
-                Err(_) if attempts > 0 && self.is_dropped(&held) => {}
+                Err(error) if attempts > 0 && self.is_dropped(&held, &error) => tokio::task::yield_now().await,
                 answered => return answered,
             }
         }
@@ -103,8 +103,10 @@ impl SqliteStore {
         self.readers.long("reading parked records", read).await
     }
 
-    fn is_dropped(&self, held: &Held) -> bool {
-        self.catalog.get(held.id).is_err()
+    /// Whether a reading failed because its generation is gone; the file knows a moment before the catalog does.
+    fn is_dropped(&self, held: &Held, error: &StoreError) -> bool {
+        let has_no_table = matches!(error, StoreError::Fatal(reason) if reason.contains("no such table"));
+        has_no_table || self.catalog.get(held.id).is_err()
     }
 }
 

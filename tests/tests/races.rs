@@ -1,8 +1,8 @@
-//! A thousand clients race for every seq of one aggregate: one wins each, also while parts come and go; and what was
-//! answered once under a key is answered so ever after, by whichever writer.
+//! A thousand clients race for every seq of one aggregate and one wins each; and what was answered once under a key is
+//! answered so ever after, by whichever writer.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,12 +11,10 @@ use swarmlog_tests::{
     Answer, Client, World,
     cluster::Cluster,
     oracle,
-    race::{Finish, Race, actual_seq, leased_job, renew},
-    world::eventually,
+    race::{actual_seq, leased_job, renew},
 };
 use uuid::Uuid;
 
-const BOUND: Duration = Duration::from_secs(120);
 const CLIENTS: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,48 +57,16 @@ fn one_wins(seq: i64, status: u16, answers: &[Answer]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_seq_has_one_winner_and_every_key_its_answer_while_parts_come_and_go() -> Result<()> {
+async fn every_key_has_its_answer_whichever_writer_and_gateway_is_asked() -> Result<()> {
     let mut cluster = Cluster::start().await?;
     let gateways = [cluster.client("gateway-1")?, cluster.client("gateway-2")?];
     let answered = Answered::of_each_status(&gateways[0]).await?;
-    let job = leased_job(&gateways[0]).await?;
-    let race = Race::start(&gateways, &job, CLIENTS);
-    goes_on(&race).await?;
     for part in ["writer-1", "writer-2", "gateway-2"] {
         cluster.kill(part)?;
-        goes_on(&race).await?;
         answered.is_repeated_by(&gateways[0]).await?;
         cluster.restart(part).await?;
     }
-    for writer in ["writer-1", "writer-2"] {
-        cluster.terminate(writer).await?;
-        goes_on(&race).await?;
-        cluster.restart(writer).await?;
-    }
-    let Finish { winners, lost, repeated } = race.finish().await?;
-    answered.is_repeated_by(&gateways[1]).await?;
-    println!("{CLIENTS} clients, {} seqs won, {lost} attempts lost, {repeated} repeated", winners.len());
-    ensure!(lost > winners.len() && repeated > 0, "the race was no race");
-
-    let [first, last] = [winners.keys().next(), winners.keys().next_back()].map(|seq| seq.copied().unwrap_or_default());
-    ensure!(first == 3 && winners.len() as i64 == last - 2, "seqs {first} to {last} have {} winners", winners.len());
-    caught_up(&gateways[0]).await?;
-    let history = history(&gateways[0], &job).await?;
-    ensure!(history.len() as i64 == last, "{} events, seq {last}", history.len());
-    for (seq, command) in &winners {
-        ensure!(history[*seq as usize - 1] == *command, "seq {seq}: {command} was told that it won");
-    }
-    for name in cluster.names() {
-        cluster.terminate(name).await?;
-    }
-    oracle::check_servers(cluster.servers().addresses()).await?;
-    Ok(())
-}
-
-/// Waits until some more seqs are won.
-async fn goes_on(race: &Race) -> Result<()> {
-    let enough = race.seq() + 3;
-    eventually("the race goes on", BOUND, || async { race.check().map(|()| race.seq() >= enough) }).await
+    answered.is_repeated_by(&gateways[1]).await
 }
 
 /// A command with a key, and what it was answered.
@@ -186,27 +152,4 @@ fn stored(mut body: Value) -> Value {
         members.remove("trace_id");
     }
     body
-}
-
-async fn caught_up(client: &Client) -> Result<()> {
-    eventually("the read models reach the end of the log", BOUND, || async {
-        let answer = client.get("/v1/projections").await?;
-        let items = answer.body["items"].as_array().context("no read models")?;
-        Ok(items.iter().all(|projection| projection["lag"] == 0))
-    })
-    .await
-}
-
-/// The commands that caused the events of a job, in their order.
-async fn history(client: &Client, job: &str) -> Result<Vec<String>> {
-    let mut commands = Vec::new();
-    loop {
-        let path = format!("/v1/aggregates/job/{job}/history?after_seq={}&limit=500", commands.len());
-        let page = client.get(&path).await?;
-        let items = page.body["items"].as_array().with_context(|| page.body.to_string())?;
-        commands.extend(items.iter().filter_map(|event| event["command_id"].as_str().map(str::to_owned)));
-        if page.body["next_after_seq"].is_null() {
-            return Ok(commands);
-        }
-    }
 }

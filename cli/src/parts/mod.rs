@@ -88,7 +88,15 @@ impl Parts {
 
     /// Starts a role in `lifecycle`; the gateway is started by whoever has its listener.
     pub fn start(&self, role: Role, settings: &Settings, lifecycle: &Lifecycle) -> Done {
-        let (log, life) = (self.log.clone(), lifecycle.clone());
+        let log = self.log.clone();
+        // A sink in this process's folder is fed by this process alone.
+        let is_shared = match role {
+            Role::Gateway | Role::Writer => true,
+            Role::Operational => settings.postgres.url.is_some(),
+            Role::Analytics => settings.clickhouse.url.is_some(),
+            Role::Archive => settings.s3.endpoint.is_some(),
+        };
+        let life = if is_shared { lifecycle.clone() } else { lifecycle.alone(&uuid::Uuid::now_v7().to_string()) };
         match role {
             Role::Gateway => {}
             Role::Writer => {

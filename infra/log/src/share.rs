@@ -103,7 +103,11 @@ impl Membership<'_> {
     async fn join(&mut self) -> Result<Option<Box<dyn Consumer>>, LogError> {
         let shutdown = self.share.lifecycle.shutdown();
         while !shutdown.is_cancelled() {
-            let Share { log, group, topics, .. } = &self.share;
+            let Share { log, topics, lifecycle, .. } = &self.share;
+            let group = match lifecycle.is_alone() {
+                Some(name) => &format!("{}-{name}", self.share.group),
+                None => self.share.group,
+            };
             let joined = match log.create_topics(topics).await {
                 Ok(()) => log.consume(group, topics).await,
                 Err(error) => Err(error),

@@ -26,12 +26,24 @@ pub struct Lifecycle {
     tasks: TaskTracker,
     health: Health,
     failure: Arc<Mutex<Option<Failure>>>,
+    alone: Option<Arc<str>>,
 }
 
 impl Lifecycle {
     /// A new life.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same life, for work whose sink no other process has: it joins groups under this name of its own, so that nobody
+    /// else is given a part of it.
+    pub fn alone(&self, name: &str) -> Self {
+        Self { alone: Some(name.into()), ..self.clone() }
+    }
+
+    /// The name that [`alone`](Self::alone) gave.
+    pub fn is_alone(&self) -> Option<&str> {
+        self.alone.as_deref()
     }
 
     /// A further stage of the same program, shut down on its own: same health, and a failure in one ends all. The
@@ -43,6 +55,7 @@ impl Lifecycle {
             failed: self.failed.clone(),
             health: self.health.clone(),
             failure: Arc::clone(&self.failure),
+            alone: self.alone.clone(),
         }
     }
 

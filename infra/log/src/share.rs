@@ -104,7 +104,7 @@ impl Membership<'_> {
         let shutdown = self.share.lifecycle.shutdown();
         while !shutdown.is_cancelled() {
             let Share { log, topics, lifecycle, .. } = &self.share;
-            let group = match lifecycle.is_alone() {
+            let group = match lifecycle.own_name() {
                 Some(name) => &format!("{}-{name}", self.share.group),
                 None => self.share.group,
             };

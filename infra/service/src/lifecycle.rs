@@ -42,7 +42,7 @@ impl Lifecycle {
     }
 
     /// The name that [`alone`](Self::alone) gave.
-    pub fn is_alone(&self) -> Option<&str> {
+    pub fn own_name(&self) -> Option<&str> {
         self.alone.as_deref()
     }
 

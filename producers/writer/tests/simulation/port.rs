@@ -128,7 +128,8 @@ impl Log for Port {
     }
 
     fn wait<'a>(&'a self, _: &'a Source, _: Offset, _: Duration) -> BoxFuture<'a, Result<bool, LogError>> {
-        unimplemented!("a writer waits for its consumer only")
+        // A writer waits for its consumer only: whoever waits here is a defect, and stops the writer.
+        Box::pin(async { Err(LogError::Fatal("nobody waits for a source".to_owned())) })
     }
 
     fn committed<'a>(&'a self, _: &'a str, source: &'a Source) -> BoxFuture<'a, Result<Option<Offset>, LogError>> {

@@ -14,5 +14,6 @@ pub mod stage;
 pub mod world;
 
 pub use client::{Answer, Client};
+pub use process::BOUND;
 pub use stage::Stage;
 pub use world::{Setup, World};

@@ -2,7 +2,7 @@
 
 use crate::{
     Client,
-    process::{START, beside, ear, program, quiet, said_by, until_ready},
+    process::{BOUND, beside, ear, program, quiet, said_by, until_ready},
 };
 use anyhow::{Context, Result, bail, ensure};
 use local::{Server, Servers};
@@ -153,7 +153,7 @@ impl World {
         command.stderr(ear(self.data(), "server")?);
         let client = self.client();
         self.server = Some(command.spawn()?);
-        let end = Instant::now() + START;
+        let end = Instant::now() + BOUND;
         while Instant::now() < end {
             if self.server.as_mut().is_some_and(|server| !matches!(server.try_wait(), Ok(None))) {
                 return Ok(false);
@@ -163,7 +163,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        bail!("the server neither starts nor ends within {START:?}")
+        bail!("the server neither starts nor ends within {BOUND:?}")
     }
 
     /// What the servers of this World said on stderr.
@@ -229,7 +229,7 @@ impl World {
     /// Waits until every read model has reached the end of the log.
     pub async fn settle(&self) -> Result<()> {
         let client = self.client();
-        eventually("the read models reach the end of the log", START, || async {
+        eventually("the read models reach the end of the log", || async {
             let Ok(answer) = client.get("/v1/projections").await else { return Ok(false) };
             let items = answer.body["items"].as_array().context("no read models")?;
             Ok(items.iter().all(|projection| projection["lag"] == 0))
@@ -322,18 +322,14 @@ fn s3_program() -> Command {
     Command::new(beside("examples/local"))
 }
 
-/// Waits for a condition; fails with `what` after `bound`.
-pub async fn eventually<F: Future<Output = Result<bool>>>(
-    what: &str,
-    bound: Duration,
-    mut condition: impl FnMut() -> F,
-) -> Result<()> {
-    let end = Instant::now() + bound;
+/// Waits for a condition; fails with `what` after [`BOUND`].
+pub async fn eventually<F: Future<Output = Result<bool>>>(what: &str, mut condition: impl FnMut() -> F) -> Result<()> {
+    let end = Instant::now() + BOUND;
     loop {
         if condition().await? {
             return Ok(());
         }
-        ensure!(Instant::now() < end, "not within {bound:?}: {what}");
+        ensure!(Instant::now() < end, "not within {BOUND:?}: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

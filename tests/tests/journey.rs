@@ -4,10 +4,7 @@
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
 use swarmlog_tests::{World, client::number, oracle, world::eventually};
-
-const BOUND: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_submitted_job_is_found_by_every_reader() -> Result<()> {
@@ -43,7 +40,7 @@ async fn a_submitted_job_is_found_by_every_reader() -> Result<()> {
 
     let statement =
         format!("SELECT count() AS n FROM events WHERE aggregate_id = '{id}' AND JSONExtractString(payload, 'queue') = 'demo'");
-    eventually("the event is in ClickHouse", BOUND, || async { Ok(number(&client.sql(&statement).await?[0]["n"]) == 1) }).await?;
+    eventually("the event is in ClickHouse", || async { Ok(number(&client.sql(&statement).await?[0]["n"]) == 1) }).await?;
 
     world.settle_and_terminate().await?;
     let (_, verdict) = oracle::check(world.data()).await?;

@@ -9,7 +9,7 @@ use log::{
 };
 use objects::{Objects, S3Config};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use swarmlog_tests::{
     Client,
     client::number,
@@ -19,7 +19,6 @@ use swarmlog_tests::{
     world::eventually,
 };
 
-const BOUND: Duration = Duration::from_secs(120);
 const JOBS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,15 +60,15 @@ async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> 
         cluster.servers().up(&[server])?;
     }
     in_the_middle(&load).await?;
-    eventually("every job completes", BOUND, || async { Ok(completed(&one).await? == JOBS) }).await?;
+    eventually("every job completes", || async { Ok(completed(&one).await? == JOBS) }).await?;
     for mut worker in workers {
         worker.kill()?;
         worker.wait()?;
     }
     let mut told = load.stop().await;
     told.extend(sweep);
-    eventually("the read models reach the end of the log", BOUND, || async { caught_up(&two).await }).await?;
-    eventually("every read model has one owner, and both have some", BOUND, || async {
+    eventually("the read models reach the end of the log", || async { caught_up(&two).await }).await?;
+    eventually("every read model has one owner, and both have some", || async {
         let [mut all, others] = [read_models(&cluster, "operational-1").await?, read_models(&cluster, "operational-2").await?];
         let is_shared = !all.is_empty() && !others.is_empty();
         all.extend(others);
@@ -78,7 +77,7 @@ async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> 
     })
     .await?;
     let acknowledged = told.values().filter(|told| matches!(told, Told::Acknowledged { .. })).count() as u64;
-    eventually("ClickHouse has every event once", BOUND, || analytics_are_whole(&two, acknowledged)).await?;
+    eventually("ClickHouse has every event once", || analytics_are_whole(&two, acknowledged)).await?;
     for name in cluster.names() {
         cluster.terminate(name).await?;
     }
@@ -94,7 +93,7 @@ async fn a_part_waits_for_a_server_that_is_away_at_its_start_and_names_it() -> R
     cluster.servers().kill(Server::Postgres)?;
     let client = cluster.client("gateway-1")?;
     let mut gateway = cluster.launch("gateway-1")?;
-    eventually("the gateway says what it waits for", BOUND, || async {
+    eventually("the gateway says what it waits for", || async {
         let Ok(answer) = client.get("/health").await else { return Ok(false) };
         let postgres = answer.body["dependencies"]["postgres"].as_str().unwrap_or_default();
         Ok(answer.status == 503 && postgres.starts_with("failing"))
@@ -103,7 +102,7 @@ async fn a_part_waits_for_a_server_that_is_away_at_its_start_and_names_it() -> R
     let early = client.command("work.SubmitJob", "early", &json!({ "queue": "q", "kind": "none" })).await?;
     ensure!(early.status == 503 && early.body["code"] == "starting", "{}: {}", early.status, early.body);
     cluster.servers().up(&[Server::Postgres])?;
-    eventually("the gateway works once the database is back", BOUND, || async {
+    eventually("the gateway works once the database is back", || async {
         let answer = client.command("work.SubmitJob", "early", &json!({ "queue": "q", "kind": "none" })).await;
         Ok(answer.is_ok_and(|answer| answer.status == 201 || answer.status == 200))
     })
@@ -121,7 +120,7 @@ async fn taken_over(cluster: &Cluster, ended: &str) -> Result<()> {
         _ => return Ok(()),
     };
     let what = format!("{other} takes over from {ended}");
-    eventually(&what, BOUND, || async { Ok(read_models(cluster, other).await? == every_read_model()) }).await
+    eventually(&what, || async { Ok(read_models(cluster, other).await? == every_read_model()) }).await
 }
 
 /// The read models that a part keeps, as far as it says that they follow the log.

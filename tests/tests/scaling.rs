@@ -2,10 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use anyhow::{Context, Result, ensure};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use swarmlog_tests::{Client, cluster::Cluster, lanes::LaneLoad, load::told_is_true, oracle, world::eventually};
-
-const BOUND: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_writers_share_the_lanes_of_one_and_give_them_back_without_loss() -> Result<()> {
@@ -25,7 +23,7 @@ async fn three_writers_share_the_lanes_of_one_and_give_them_back_without_loss() 
     for name in ["writer-1", "writer-2", "writer-3"] {
         let (writer, what) = (cluster.client(name)?, format!("{name} decides"));
         let before = decided(&writer).await?;
-        eventually(&what, BOUND, || async { Ok(decided(&writer).await? > before) }).await?;
+        eventually(&what, || async { Ok(decided(&writer).await? > before) }).await?;
     }
     every_lane_goes_on(&load).await?;
     said("out to three", &load, out);
@@ -38,7 +36,7 @@ async fn three_writers_share_the_lanes_of_one_and_give_them_back_without_loss() 
     said("back to one", &load, back);
 
     let told = load.finish().await?;
-    eventually("the read models reach the end of the log", BOUND, || async {
+    eventually("the read models reach the end of the log", || async {
         let answer = gateways[0].get("/v1/projections").await?;
         let items = answer.body["items"].as_array().context("no read models")?;
         Ok(items.iter().all(|projection| projection["lag"] == 0))
@@ -57,7 +55,7 @@ async fn three_writers_share_the_lanes_of_one_and_give_them_back_without_loss() 
 /// Waits until every lane has acknowledged some more commands.
 async fn every_lane_goes_on(load: &LaneLoad) -> Result<()> {
     let enough = load.fewest() + 50;
-    eventually("every lane goes on", BOUND, || async { Ok(load.fewest() >= enough) }).await
+    eventually("every lane goes on", || async { Ok(load.fewest() >= enough) }).await
 }
 
 /// Prints how long each lane said nothing at most.

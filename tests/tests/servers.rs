@@ -4,7 +4,6 @@
 use anyhow::{Result, ensure};
 use local::Server;
 use serde_json::json;
-use std::time::Duration;
 use swarmlog_tests::{
     Client, World,
     client::number,
@@ -12,8 +11,6 @@ use swarmlog_tests::{
     oracle,
     world::eventually,
 };
-
-const BOUND: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_the_program_and_of_its_servers_lose_and_double_nothing() -> Result<()> {
@@ -36,7 +33,7 @@ async fn kills_of_the_program_and_of_its_servers_lose_and_double_nothing() -> Re
     let told = load.stop().await;
     let acknowledged = told.values().filter(|t| matches!(t, Told::Acknowledged { .. })).count() as u64;
     let client = world.client();
-    eventually("ClickHouse has every event once", BOUND, || async {
+    eventually("ClickHouse has every event once", || async {
         let row = client.sql("SELECT count() AS n, uniqExact(event_id) AS u FROM events").await?.remove(0);
         ensure!(number(&row["n"]) == number(&row["u"]), "ClickHouse holds an event twice: {row}");
         Ok(number(&row["n"]) >= acknowledged)
@@ -78,16 +75,16 @@ async fn a_server_that_is_away_is_named_and_work_resumes_by_itself() -> Result<(
         ensure!(engine.get(page).await?.status == 200, "the engine has no {page}");
     }
     for (server, name) in [(Server::Engine, "clickhouse"), (Server::S3, "s3")] {
-        eventually("it is there", BOUND, || is(name, "ready")).await?;
+        eventually("it is there", || is(name, "ready")).await?;
         world.servers()?.kill(server)?;
-        eventually("it is named", BOUND, || is(name, "degraded")).await?;
+        eventually("it is named", || is(name, "degraded")).await?;
         let key = format!("without {name}");
         let answer = client.command("work.SubmitJob", &key, &json!({ "queue": "q", "kind": "none" })).await?;
         ensure!(answer.status == 201, "commands are taken without {name}: {}", answer.body);
         world.servers()?.up(&[server])?;
-        eventually("it is back", BOUND, || is(name, "ready")).await?;
+        eventually("it is back", || is(name, "ready")).await?;
     }
-    eventually("both events are in ClickHouse", BOUND, || async {
+    eventually("both events are in ClickHouse", || async {
         let rows = client.sql("SELECT count() AS n FROM events").await;
         Ok(rows.is_ok_and(|rows| number(&rows[0]["n"]) == 2))
     })

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use std::{process::Child, time::Duration};
+use std::process::Child;
 use swarmlog_tests::{
     World,
     client::number,
@@ -11,8 +11,6 @@ use swarmlog_tests::{
     oracle,
     world::eventually,
 };
-
-const BOUND: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_under_load_ends_in_identical_rows_whatever_is_killed() -> Result<()> {
@@ -26,7 +24,7 @@ async fn a_rebuild_under_load_ends_in_identical_rows_whatever_is_killed() -> Res
     world.kill()?;
     world.restart().await?;
     let client = world.client();
-    eventually("the rebuild goes on after a kill", BOUND, || async {
+    eventually("the rebuild goes on after a kill", || async {
         let status = client.get("/v1/projections/history").await?;
         let generations = status.body["generations"].as_array().cloned().unwrap_or_default();
         Ok(generations.iter().all(|g| g["state"] != "building"))
@@ -51,7 +49,7 @@ async fn ten_kills_of_workers_and_ten_of_the_server_in_a_sweep_complete_every_jo
     let mut workers: Vec<Child> = (0..2).map(|n| worker(&world, n)).collect::<Result<_>>()?;
     for kill in 0..10_usize {
         let before = checkpoints(&client).await?;
-        eventually("a checkpoint is recorded", BOUND, || async {
+        eventually("a checkpoint is recorded", || async {
             Ok(completed(&client).await? == 6 || checkpoints(&client).await? > before)
         })
         .await?;
@@ -62,13 +60,13 @@ async fn ten_kills_of_workers_and_ten_of_the_server_in_a_sweep_complete_every_jo
         world.kill()?;
         world.restart().await?;
     }
-    eventually("every job completes", BOUND, || async { Ok(completed(&client).await? == 6) }).await?;
+    eventually("every job completes", || async { Ok(completed(&client).await? == 6) }).await?;
     for mut worker in workers {
         worker.kill()?;
         worker.wait()?;
     }
     let points = "SELECT count() AS n, uniqExact(job_id, name, step) AS u FROM run_metrics WHERE name = 'auc'";
-    eventually("every point is in ClickHouse once", BOUND, || async {
+    eventually("every point is in ClickHouse once", || async {
         let row = client.sql(points).await?.remove(0);
         Ok(number(&row["u"]) == 30)
     })

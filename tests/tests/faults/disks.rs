@@ -1,6 +1,6 @@
 //! Rows 15 and 26 to 28: disks that are full or broken, deaths in the middle of a write, two owners of one folder.
 
-use crate::{BOUND, PAUSE, embedded, servers};
+use crate::{PAUSE, embedded, servers};
 use anyhow::{Context, Result, bail, ensure};
 use rand::{Rng, seq::IndexedRandom};
 use serde_json::json;
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use swarmlog_tests::{
-    Client, Setup, Stage, World,
+    BOUND, Client, Setup, Stage, World,
     load::{Load, Told, after_some, told_is_true},
     oracle,
     scenario::Run,
@@ -73,7 +73,7 @@ impl Drop for SmallDisk {
 /// Waits until a command is refused, with the disk filled again whenever something was freed on it.
 async fn refused(disk: &SmallDisk, client: &Client) -> Result<()> {
     let body = json!({ "queue": "full", "kind": "none" });
-    eventually("commands are refused", BOUND, || async {
+    eventually("commands are refused", || async {
         disk.fill()?;
         // A program that ended refuses, too.
         Ok(client.command("work.SubmitJob", "full", &body).await.map_or(true, |answer| answer.status == 503))

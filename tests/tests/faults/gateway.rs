@@ -1,6 +1,6 @@
 //! Rows 1 to 4: the gateway dies, loses its broker, misses results, is told to leave.
 
-use crate::{BOUND, PAUSE, embedded, servers};
+use crate::{PAUSE, embedded, servers};
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
 use proxy::{Act, Api, Pattern};
@@ -45,7 +45,7 @@ async fn a_server_killed_in_mid_request_has_done_it_once_or_not_at_all() -> Resu
 /// Waits until ClickHouse has so many events, each once; answers how many there are.
 async fn events_in_clickhouse(world: &World, at_least: u64) -> Result<u64> {
     let client = world.client();
-    eventually("ClickHouse has every event", BOUND, || async {
+    eventually("ClickHouse has every event", || async {
         let row = client.sql("SELECT count() AS n, uniqExact(event_id) AS u FROM events").await?.remove(0);
         ensure!(number(&row["n"]) == number(&row["u"]), "ClickHouse holds an event twice: {row}");
         Ok(number(&row["n"]) >= at_least)
@@ -88,7 +88,7 @@ async fn without_a_broker_commands_are_refused_and_memory_stays() -> Result<()> 
         stage.kill().await?;
         let end = tokio::time::Instant::now() + away;
         let submit = json!({ "queue": "away", "kind": "none" });
-        eventually("commands are refused, and the answer says when to come back", BOUND, || async {
+        eventually("commands are refused, and the answer says when to come back", || async {
             let answer = client.command("work.SubmitJob", "away", &submit).await?;
             Ok(answer.status == 503 && answer.header("retry-after").parse::<u64>().is_ok())
         })
@@ -137,7 +137,7 @@ async fn a_late_result_is_a_202_and_never_a_false_answer() -> Result<()> {
             let early = done(&here, &status_urls).await?;
             ensure!(early.is_empty(), "{early:?} are done where their results did not arrive");
             lost.into_iter().for_each(proxy::Trap::release);
-            eventually("their status is told once the results arrive", BOUND, || async {
+            eventually("their status is told once the results arrive", || async {
                 Ok(done(&here, &status_urls).await?.len() == status_urls.len())
             })
             .await?;

@@ -2,12 +2,12 @@
 //!
 //! Row 12, the codes of transactional errors, needs librdkafka's mock: `infra/log/src/kafka/codes.rs`.
 
-use crate::{BOUND, PAUSE, servers};
+use crate::{PAUSE, servers};
 use anyhow::{Result, ensure};
 use proxy::{Act, Api, Pattern};
 use std::time::Duration;
 use swarmlog_tests::{
-    Setup, Stage, World,
+    BOUND, Setup, Stage, World,
     load::{Load, after_some},
     scenario::Run,
     world::eventually,
@@ -72,8 +72,7 @@ async fn a_transaction_that_the_broker_gave_up_is_decided_again() -> Result<()> 
             held[0].has_caught(1, BOUND).await?;
             let before = looker.committed("work.results").await?;
             ensure!(looker.has_open_transaction("work.results").await?, "no transaction is open");
-            eventually("the broker aborts it", BOUND, || async { Ok(!looker.has_open_transaction("work.results").await?) })
-                .await?;
+            eventually("the broker aborts it", || async { Ok(!looker.has_open_transaction("work.results").await?) }).await?;
             let after = looker.committed("work.results").await?;
             ensure!(after == before, "a transaction that timed out became visible");
             for trap in held {

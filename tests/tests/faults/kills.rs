@@ -2,7 +2,7 @@
 //!
 //! No row of the table: it is what all rows together promise.
 
-use crate::{BOUND, PAUSE, embedded, servers};
+use crate::{PAUSE, embedded, servers};
 use anyhow::{Context, Result, ensure};
 use local::Server;
 use rand::{Rng, seq::IndexedRandom};
@@ -60,7 +60,7 @@ async fn parts_and_servers_that_are_killed_again_and_again_are_clean() -> Result
         }
         after_some(&load, &mut run.rng).await?;
         let told = load.stop().await;
-        eventually("no read model lags", BOUND, || async {
+        eventually("no read model lags", || async {
             let answer = gateways[0].get("/v1/projections").await?;
             let items = answer.body["items"].as_array().context("no read models")?;
             Ok(items.iter().all(|projection| projection["lag"] == 0))

@@ -13,8 +13,6 @@ mod writer;
 use std::time::Duration;
 use swarmlog_tests::scenario::{Place, Scenario};
 
-/// Bound of a hang.
-const BOUND: Duration = Duration::from_secs(120);
 /// Pause of each client after each command, so that long forms end in a log that can be read at once.
 const PAUSE: Duration = Duration::from_millis(2);
 

@@ -1,6 +1,6 @@
 //! Row 31: a record that only a newer program can read.
 
-use crate::{BOUND, embedded};
+use crate::embedded;
 use anyhow::{Context, Result, ensure};
 use log::{Append, Durability, Log, Source, sqlite::SqliteLog};
 use schemas::envelope::Envelope;
@@ -24,7 +24,7 @@ async fn a_record_of_a_newer_schema_pauses_who_reads_it_and_nobody_else() -> Res
         append_newer_result(world.data()).await?;
         world.restart().await?;
         let client = world.client();
-        eventually("the reader of results pauses and says why", BOUND, || async {
+        eventually("the reader of results pauses and says why", || async {
             let health = client.get("/health").await?.body["dependencies"].to_string();
             Ok(health.contains(&format!("schema id {}", newer())) && health.contains("upgrade"))
         })

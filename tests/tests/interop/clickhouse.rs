@@ -1,12 +1,12 @@
 //! ClickHouse's own Kafka engine reads the topic with its format `AvroConfluent`, by the statements of the README.
 
-use crate::{
-    readme,
-    records::{BOUND, header},
-};
+use crate::{readme, records::header};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
-use swarmlog_tests::world::{TOKEN, eventually};
+use swarmlog_tests::{
+    BOUND,
+    world::{TOKEN, eventually},
+};
 
 /// What ClickHouse makes of the topic is what `messages` say, which are its records as `records.py` prints them.
 pub async fn holds(messages: &[Value], brokers: &str, gateway: &str) -> Result<()> {
@@ -18,7 +18,7 @@ pub async fn holds(messages: &[Value], brokers: &str, gateway: &str) -> Result<(
         connection.query(&statement, "TSV").with_context(|| statement)?;
     }
     let count = format!("{}\n", messages.len());
-    eventually("ClickHouse has read the topic", BOUND, || async {
+    eventually("ClickHouse has read the topic", || async {
         Ok(connection.query("SELECT count() FROM job_events", "TSV")? == count.as_bytes())
     })
     .await?;

@@ -9,17 +9,11 @@ use crate::{
 use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use swarmlog_tests::{
     Client, World,
     world::{TOKEN, eventually},
 };
-
-/// Bound of a hang.
-pub const BOUND: Duration = Duration::from_secs(120);
 
 const TOPIC: &str = "work.events";
 
@@ -118,7 +112,7 @@ async fn headers_are_cloud_events(strangers: &Strangers, client: &Client, messag
 async fn recorded(client: &Client, job: &str, seq: i64) -> Result<Value> {
     let path = format!("/v1/aggregates/job/{job}/history?after_seq={}&limit=1", seq - 1);
     let has_it = |body: &Value| body["items"][0]["seq"] == seq;
-    eventually(&path, BOUND, || async { Ok(has_it(&client.get(&path).await?.body)) }).await?;
+    eventually(&path, || async { Ok(has_it(&client.get(&path).await?.body)) }).await?;
     Ok(client.get(&path).await?.body["items"][0].take())
 }
 

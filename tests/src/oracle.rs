@@ -143,8 +143,9 @@ impl Truth {
         let mut named: HashMap<Uuid, usize> = HashMap::new();
         for entry in &self.entries[&Stream::Results] {
             let result: CommandResult = schemas::Message::decode(&entry.envelope.r#type, &entry.payload)?;
-            // A repeat gives the first answer again.
-            named.insert(entry.envelope.command_id, result.events.len());
+            // A repeat gives the first answer again; of a key that comes with another body no event is named.
+            let said = named.entry(entry.envelope.command_id).or_default();
+            *said = (*said).max(result.events.len());
         }
         for (command, count) in &events {
             let said = named.get(command).with_context(|| format!("command {command} has events and no result"))?;

@@ -9,11 +9,14 @@ use crate::{
 use bytes::Bytes;
 use log::{Log, LogError, Offset, Record, Source};
 use schemas::{SchemaId, envelope::Envelope};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use uuid::Uuid;
 
 /// More events than any decider answers with.
 const EVENTS_OF_A_COMMAND: usize = 256;
+
+/// Results within so many offsets are read at once.
+const NEAR: Offset = 1_000;
 
 /// An answer as it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,19 +70,31 @@ pub(crate) fn wanted(lane: &LaneState, commands: &[Command<'_>]) -> Vec<Wanted> 
     wanted
 }
 
-/// Reads them; what the log no longer holds is left out.
+/// Reads them; what the log no longer holds is left out. Answers that were given together are repeated together, as after a
+/// take-over: those that stand near each other cost one read.
 pub(crate) async fn read(log: &dyn Log, wanted: &[Wanted], schema: SchemaId) -> Result<Answers, LogError> {
     let mut answers = HashMap::with_capacity(wanted.len());
-    for one in wanted {
-        let (from, max) = match one.place {
-            Place::Result(offset) => (offset, 1),
-            Place::Events(offset) => (offset, EVENTS_OF_A_COMMAND),
+    let mut wanted: VecDeque<&Wanted> = wanted.iter().collect();
+    wanted.make_contiguous().sort_unstable_by_key(|one| (&one.source, one.offset()));
+    while let Some(first) = wanted.pop_front() {
+        let near = wanted.iter().take_while(|other| first.is_near(other));
+        let max = match first.place {
+            Place::Result(offset) => near.last().map_or(1, |last| (last.offset() - offset) as usize + 1),
+            Place::Events(_) => EVENTS_OF_A_COMMAND,
         };
-        let records = log.read(&one.source, from, max).await?;
-        match one.find(&records, schema) {
-            Some(stored) => drop(answers.insert(one.scope, stored)),
-            None => {
-                tracing::warn!(command.id = %one.command_id, log.source = %one.source, "the answer to a repeated command is gone")
+        let records = log.read(&first.source, first.offset(), max).await?;
+        let is_there = |other: &&Wanted| first.is_near(other) && records.last().is_some_and(|last| other.offset() <= last.offset);
+        let mut here = vec![];
+        while wanted.front().is_some_and(is_there) {
+            here.extend(wanted.pop_front());
+        }
+        for one in std::iter::once(first).chain(here) {
+            let from = records.partition_point(|record| record.offset < one.offset());
+            match one.find(records.get(from..).unwrap_or_default(), schema) {
+                Some(stored) => drop(answers.insert(one.scope, stored)),
+                None => {
+                    tracing::warn!(command.id = %one.command_id, log.source = %one.source, "the answer to a repeated command is gone")
+                }
             }
         }
     }
@@ -87,6 +102,17 @@ pub(crate) async fn read(log: &dyn Log, wanted: &[Wanted], schema: SchemaId) -> 
 }
 
 impl Wanted {
+    fn offset(&self) -> Offset {
+        let (Place::Result(offset) | Place::Events(offset)) = self.place;
+        offset
+    }
+
+    /// Whether one read gives both, if the other comes later.
+    fn is_near(&self, other: &Self) -> bool {
+        let are_results = matches!((self.place, other.place), (Place::Result(_), Place::Result(_)));
+        are_results && self.source == other.source && other.offset() - self.offset() < NEAR
+    }
+
     /// The answer in what was read from its place on.
     pub(crate) fn find(&self, records: &[Record], schema: SchemaId) -> Option<Stored> {
         match self.place {

@@ -9,7 +9,7 @@ use std::{path::Path, sync::Arc};
 use support::{
     caller::Caller,
     checker::check,
-    commands::{cancel, complete, job, lease, sent, submit},
+    commands::{Sent, cancel, complete, job, lease, sent, submit},
     host::{Host, answers, eventually, send},
 };
 use tokio::task::JoinSet;
@@ -66,6 +66,40 @@ async fn a_restart_knows_the_state_and_repeats_the_answers() {
     host.stop().await.unwrap();
     let checked = check(log.as_ref()).await;
     assert_eq!((checked.jobs.len(), checked.answers), (199, 203));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restart_many_keys_at_once_each_get_their_own_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    // Some are refused, some stand far apart from the others.
+    let keyed = |number: u128| sent(number, &submit(&job(number / 3))).idempotent(1);
+    let first = {
+        let log = open(dir.path());
+        let host = Host::start(log.clone());
+        host.ready().await;
+        let caller = Arc::new(Caller::new(log.clone()).await);
+        let first = together(&caller, (0..300).map(keyed)).await;
+        together(&caller, (10_000..15_000).map(|number| sent(number, &submit(&job(number))))).await;
+        let first = [first, together(&caller, (300..600).map(keyed)).await].concat();
+        host.stop().await.unwrap();
+        log.close().await.unwrap();
+        first
+    };
+    assert!(first.iter().any(|(_, status)| *status == 201) && first.iter().any(|(_, status)| *status == 409));
+    let log = open(dir.path());
+    let caller = Arc::new(Caller::new(log.clone()).await);
+    let host = Host::start(log.clone());
+    assert_eq!(together(&caller, (0..600).map(keyed)).await, first);
+    host.stop().await.unwrap();
+}
+
+/// Sends commands at once; seq and status of the answers.
+async fn together(caller: &Arc<Caller>, commands: impl Iterator<Item = Sent>) -> Vec<(i64, i32)> {
+    let calls = commands.map(|command| async move {
+        let (envelope, result) = caller.call(&command).await;
+        (envelope.seq, result.status)
+    });
+    futures::future::join_all(calls).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

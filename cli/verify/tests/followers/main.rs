@@ -10,11 +10,12 @@ mod tables;
 #[path = "../plants/world.rs"]
 mod world;
 
+use consumer_archive::{Archiver, Roll};
 use files::Files;
 use log::Source;
 use objects::Objects;
 use service::Lifecycle;
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 use swarmlog_verify::{Options, Report, Sources, verify};
 use world::codes;
 
@@ -30,10 +31,19 @@ impl Archived {
         let (files, folder) = (Files::filled().await, tempfile::tempdir().unwrap());
         let objects = Objects::directory(folder.path()).unwrap();
         let life = Lifecycle::new();
-        life.spawn("archive", consumer_archive::run(files.world.log.clone(), objects.clone(), life.clone()));
+        let roll = Roll { age: Duration::ZERO, ..Roll::default() };
+        let archiver = Archiver { log: files.world.log.clone(), objects: objects.clone(), roll };
+        life.spawn("archive", archiver.run(life.clone()));
+        let archived = Self { files, objects, folder };
+        let whole = async {
+            while archived.verify().await.archive.is_none_or(|archive| archive.records < 60) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), whole).await.unwrap();
         life.shutdown().cancel();
         life.finished().await.unwrap();
-        Self { files, objects, folder }
+        archived
     }
 
     async fn verify(&self) -> Report {

@@ -196,6 +196,8 @@ impl Draft<'_> {
             return self.refuse(turn, Outcome::Repeated, seq, Reply::no(409, code::ANSWER_GONE, detail));
         };
         self.lane.caused(Arc::make_mut(&mut turn.envelope));
+        // Whoever follows the log remembers the first answer, not this one.
+        Arc::make_mut(&mut turn.envelope).idempotent = false;
         self.tally.count(Outcome::Repeated);
         self.result(turn, seq, payload)
     }

@@ -183,14 +183,14 @@ impl Deduplication {
         self.oldest
     }
 
-    /// Takes a committed record into the state. Within the window of a known answer it is that answer or a repeat of it, of which
-    /// the result is worth more than the events; later the key was decided anew, and the newest answer counts.
+    /// Takes a committed record into the state. Of a key that was decided anew after it was forgotten the newest answer counts; of
+    /// one command the result is worth more than the events.
     pub(crate) fn replay(&mut self, context: usize, scope: Scope, hash: BodyHash, place: Place, recorded_at: i64) {
         let Some(journal) = self.journals.get_mut(context).filter(|_| recorded_at >= self.oldest) else { return };
         match journal.get_mut(scope) {
-            Some(known) if known.recorded_at >= recorded_at.saturating_sub(self.window) => {
-                let is_same = known.recorded_at == recorded_at;
-                if is_same && matches!((known.place.into(), place), (Place::Events(_), Place::Result(_))) {
+            Some(known) if known.recorded_at > recorded_at => {}
+            Some(known) if known.recorded_at == recorded_at => {
+                if matches!((known.place.into(), place), (Place::Events(_), Place::Result(_))) {
                     known.place = place.into();
                 }
             }

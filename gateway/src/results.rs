@@ -75,7 +75,7 @@ impl Listener {
     }
 
     async fn step(&mut self) -> Result<(), LogError> {
-        let records = self.log.read(&self.source, self.next, READ).await?;
+        let records = self.log.follow(&self.source, self.next, READ).await?;
         if records.is_empty() {
             return self.log.wait(&self.source, self.next, WAIT).await.map(drop);
         }

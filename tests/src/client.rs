@@ -1,6 +1,7 @@
 //! A plain HTTP client that hides nothing: status, headers, body.
 
-use anyhow::Result;
+use crate::world::eventually;
+use anyhow::{Context, Result};
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
 use std::time::Duration;
@@ -79,6 +80,16 @@ impl Client {
         let text = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.token).send().await?.text().await?;
         let values = text.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit_once(' '));
         Ok(values.filter_map(|(_, value)| value.parse::<f64>().ok()).sum())
+    }
+
+    /// Waits until every read model has taken in the whole log.
+    pub async fn caught_up(&self) -> Result<()> {
+        eventually("the read models reach the end of the log", || async {
+            let answer = self.get("/v1/projections").await?;
+            let items = answer.body["items"].as_array().context("no read models")?;
+            Ok(items.iter().all(|projection| projection["lag"] == 0))
+        })
+        .await
     }
 
     /// Rows that ClickHouse answers.

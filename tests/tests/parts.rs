@@ -1,7 +1,7 @@
 //! Every part as processes of their own, two of each, on real servers: killed in turn in the middle of a sweep.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use local::Server;
 use log::{
     Log,
@@ -67,7 +67,7 @@ async fn kills_of_every_part_and_server_in_a_sweep_lose_and_double_nothing() -> 
     }
     let mut told = load.stop().await;
     told.extend(sweep);
-    eventually("the read models reach the end of the log", || async { caught_up(&two).await }).await?;
+    two.caught_up().await?;
     eventually("every read model has one owner, and both have some", || async {
         let [mut all, others] = [read_models(&cluster, "operational-1").await?, read_models(&cluster, "operational-2").await?];
         let is_shared = !all.is_empty() && !others.is_empty();
@@ -162,12 +162,6 @@ async fn jobs(client: &Client) -> Result<Vec<Value>> {
 
 async fn completed(client: &Client) -> Result<usize> {
     Ok(jobs(client).await?.iter().filter(|job| job["status"] == "completed").count())
-}
-
-async fn caught_up(client: &Client) -> Result<bool> {
-    let answer = client.get("/v1/projections").await?;
-    let items = answer.body["items"].as_array().context("no read models")?;
-    Ok(items.iter().all(|projection| projection["lag"] == 0))
 }
 
 async fn analytics_are_whole(client: &Client, acknowledged: u64) -> Result<bool> {

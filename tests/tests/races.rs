@@ -2,7 +2,7 @@
 //! answered so ever after, by whichever writer.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ use swarmlog_tests::{
     Answer, Client, World,
     cluster::Cluster,
     oracle,
-    race::{actual_seq, leased_job, renew},
+    race::{Finish, Race, actual_seq, leased_job, renew},
+    world::eventually,
 };
 use uuid::Uuid;
 
@@ -57,6 +58,48 @@ fn one_wins(seq: i64, status: u16, answers: &[Answer]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_seq_has_one_winner_while_parts_come_and_go() -> Result<()> {
+    let mut cluster = Cluster::start().await?;
+    let gateways = [cluster.client("gateway-1")?, cluster.client("gateway-2")?];
+    let job = leased_job(&gateways[0]).await?;
+    let race = Race::start(&gateways, &job, CLIENTS);
+    goes_on(&race).await?;
+    for part in ["writer-1", "writer-2", "gateway-2"] {
+        cluster.kill(part)?;
+        goes_on(&race).await?;
+        cluster.restart(part).await?;
+    }
+    for writer in ["writer-1", "writer-2"] {
+        cluster.terminate(writer).await?;
+        goes_on(&race).await?;
+        cluster.restart(writer).await?;
+    }
+    let Finish { winners, lost, repeated } = race.finish().await?;
+    println!("{CLIENTS} clients, {} seqs won, {lost} attempts lost, {repeated} repeated", winners.len());
+    ensure!(lost > winners.len() && repeated > 0, "the race was no race");
+
+    let [first, last] = [winners.keys().next(), winners.keys().next_back()].map(|seq| seq.copied().unwrap_or_default());
+    ensure!(first == 3 && winners.len() as i64 == last - 2, "seqs {first} to {last} have {} winners", winners.len());
+    gateways[0].caught_up().await?;
+    let history = history(&gateways[0], &job).await?;
+    ensure!(history.len() as i64 == last, "{} events, seq {last}", history.len());
+    for (seq, command) in &winners {
+        ensure!(history[*seq as usize - 1] == *command, "seq {seq}: {command} was told that it won");
+    }
+    for name in cluster.names() {
+        cluster.terminate(name).await?;
+    }
+    oracle::check_servers(cluster.servers().addresses()).await?;
+    Ok(())
+}
+
+/// Waits until some more seqs are won.
+async fn goes_on(race: &Race) -> Result<()> {
+    let enough = race.seq() + 3;
+    eventually("the race goes on", || async { race.check().map(|()| race.seq() >= enough) }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_key_has_its_answer_whichever_writer_and_gateway_is_asked() -> Result<()> {
     let mut cluster = Cluster::start().await?;
     let gateways = [cluster.client("gateway-1")?, cluster.client("gateway-2")?];
@@ -67,6 +110,20 @@ async fn every_key_has_its_answer_whichever_writer_and_gateway_is_asked() -> Res
         cluster.restart(part).await?;
     }
     answered.is_repeated_by(&gateways[1]).await
+}
+
+/// The commands that caused the events of a job, in their order.
+async fn history(client: &Client, job: &str) -> Result<Vec<String>> {
+    let mut commands = Vec::new();
+    loop {
+        let path = format!("/v1/aggregates/job/{job}/history?after_seq={}&limit=500", commands.len());
+        let page = client.get(&path).await?;
+        let items = page.body["items"].as_array().with_context(|| page.body.to_string())?;
+        commands.extend(items.iter().filter_map(|event| event["command_id"].as_str().map(str::to_owned)));
+        if page.body["next_after_seq"].is_null() {
+            return Ok(commands);
+        }
+    }
 }
 
 /// A command with a key, and what it was answered.

@@ -1,7 +1,7 @@
 //! From one writer process to three and back, under load on every lane.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::time::Instant;
 use swarmlog_tests::{Client, cluster::Cluster, lanes::LaneLoad, load::told_is_true, oracle, world::eventually};
 
@@ -36,12 +36,7 @@ async fn three_writers_share_the_lanes_of_one_and_give_them_back_without_loss() 
     said("back to one", &load, back);
 
     let told = load.finish().await?;
-    eventually("the read models reach the end of the log", || async {
-        let answer = gateways[0].get("/v1/projections").await?;
-        let items = answer.body["items"].as_array().context("no read models")?;
-        Ok(items.iter().all(|projection| projection["lag"] == 0))
-    })
-    .await?;
+    gateways[0].caught_up().await?;
     for name in cluster.names().into_iter().filter(|name| !["writer-2", "writer-3"].contains(name)) {
         cluster.terminate(name).await?;
     }

@@ -124,7 +124,11 @@ impl Partition {
             if self.stop.is_cancelled() && !is_last {
                 return Ok(());
             }
-            let records = self.archiver.log.read(&self.chain.source, next, BATCH).await?;
+            let log = &self.archiver.log;
+            let records = match is_last {
+                true => log.read(&self.chain.source, next, BATCH).await?,
+                false => log.follow(&self.chain.source, next, BATCH).await?,
+            };
             let at_end = records.len() < BATCH;
             for record in records {
                 next = record.offset + 1;

@@ -20,14 +20,16 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use stores::{Generation, GenerationState};
 use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-/// How often generations and lag are looked at.
+/// How often generations are looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often the lag is measured, which asks the log for the end of every partition.
+const MEASURE: Duration = Duration::from_secs(5);
 
 /// A live generation and its task.
 pub(crate) struct Live {
@@ -47,11 +49,12 @@ pub(crate) struct Keeper {
     given_up: BTreeMap<u64, String>,
     /// Whether the topics that it reads were made.
     has_topics: bool,
+    measured: Option<Instant>,
 }
 
 impl Keeper {
     pub fn new(context: Context) -> Self {
-        Self { context, live: None, given_up: BTreeMap::new(), has_topics: false }
+        Self { context, live: None, given_up: BTreeMap::new(), has_topics: false, measured: None }
     }
 
     /// Keeps the read model until it is told to stop, or until the log fails for good.
@@ -126,7 +129,11 @@ impl Keeper {
             }
             (Some(_), None) => {}
         }
-        self.measure().await
+        if self.measured.is_none_or(|measured| measured.elapsed() >= MEASURE) {
+            self.measure().await?;
+            self.measured = Some(Instant::now());
+        }
+        Ok(())
     }
 
     /// The very first generation is live at once: there is nothing to serve meanwhile.

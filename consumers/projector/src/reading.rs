@@ -45,6 +45,8 @@ pub(crate) struct Reading {
     pub cursors: Vec<Cursor>,
     /// Whether there was more than the last batch took.
     pub is_behind: bool,
+    /// Whether it comes back for what arrives; else it reads to the end.
+    pub follows: bool,
 }
 
 impl Parked {
@@ -128,10 +130,10 @@ impl Reading {
     }
 
     async fn read(&self, cursor: &Cursor, share: usize) -> Result<Chunk, Trouble> {
-        if self.is_behind {
+        if self.is_behind || !self.follows {
             self.tail.read_alone(&cursor.source, cursor.next, share).await
         } else {
-            self.tail.read(&cursor.source, cursor.next, share).await
+            self.tail.follow(&cursor.source, cursor.next, share).await
         }
     }
 

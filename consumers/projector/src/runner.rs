@@ -71,6 +71,7 @@ impl Runner {
             tail: context.tail.clone(),
             projection: context.projection,
             is_behind: !is_live,
+            follows: is_live,
             cursors,
         };
         let mut parked = Parked::default();
@@ -95,7 +96,7 @@ impl Runner {
 
     /// Feeds a live generation until it is told to stop or cannot go on.
     pub async fn follow(mut self) -> Result<(), Trouble> {
-        self.is_live = true;
+        (self.is_live, self.reading.follows) = (true, true);
         loop {
             let ended = match self.drain().await {
                 Ok(()) => match self.wait().await {
@@ -170,7 +171,8 @@ impl Runner {
     pub async fn wait(&mut self) -> Result<(), Trouble> {
         let now = Instant::now();
         let cursors = self.reading.cursors.iter().filter(|cursor| cursor.reads(now));
-        let waits: Vec<_> = cursors.map(|cursor| self.context.log.wait(&cursor.source, cursor.next, PATIENCE)).collect();
+        let waits: Vec<_> =
+            cursors.map(|cursor| Box::pin(self.context.tail.wait(&cursor.source, cursor.next, PATIENCE))).collect();
         let retry = self.reading.cursors.iter().filter_map(|cursor| cursor.held.as_ref()).map(|held| held.retry).min();
         let longest = retry.map_or(PATIENCE, |retry| retry.saturating_duration_since(now).clamp(PACE, PATIENCE));
         if waits.is_empty() {

@@ -132,6 +132,12 @@ pub trait Log: Send + Sync + 'static {
     /// Committed records from `from` on, at most `max`; fewer or none at the end.
     fn read<'a>(&'a self, source: &'a Source, from: Offset, max: usize) -> BoxFuture<'a, Result<Vec<Record>, LogError>>;
 
+    /// As [`read`](Self::read), for who follows the log and comes back after a [`wait`](Self::wait): what has arrived here, perhaps
+    /// less than there is. It puts no question to a broker, which a follower would put for every few records.
+    fn follow<'a>(&'a self, source: &'a Source, from: Offset, max: usize) -> BoxFuture<'a, Result<Vec<Record>, LogError>> {
+        self.read(source, from, max)
+    }
+
     /// The offset that the next committed record of `source` gets.
     fn end<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<Offset, LogError>>;
 

@@ -56,6 +56,7 @@ macro_rules! log_conformance {
             reading::reading_starts_where_asked_and_keeps_to_the_number_asked_for,
             reading::reading_old_records_gives_the_same_as_reading_new_ones,
             reading::nothing_beyond_the_end_is_ever_read,
+            reading::who_follows_gets_every_record_once_and_in_order,
             reading::a_wait_ends_at_once_when_there_are_records_and_in_time_when_there_are_none,
             reading::no_wake_up_is_lost_between_a_look_and_a_wait,
             reading::a_time_finds_the_first_record_at_or_after_it,

@@ -63,6 +63,31 @@ pub async fn nothing_beyond_the_end_is_ever_read(fixture: &mut impl Fixture) {
     assert_eq!(everything(&*log, &source).await, (0..200).map(|at| at.to_string()).collect::<Vec<_>>());
 }
 
+pub async fn who_follows_gets_every_record_once_and_in_order(fixture: &mut impl Fixture) {
+    let log = fixture.log();
+    let source = topic(&*log, "events").await.remove(0);
+    let appending = tokio::spawn({
+        let (log, source) = (log.clone(), source.clone());
+        async move {
+            for round in 0..100 {
+                log.append(vec![text(&source, round.to_string())], Durability::Durable).await.unwrap();
+            }
+        }
+    });
+    let (mut followed, mut next) = (Vec::new(), 0);
+    while followed.len() < 100 {
+        let records = log.follow(&source, next, 7).await.unwrap();
+        assert!(records.len() <= 7 && records.iter().all(|record| record.offset >= next));
+        match records.last() {
+            Some(last) => next = last.offset + 1,
+            None => assert!(log.wait(&source, next, LONG).await.unwrap(), "{} of 100 came", followed.len()),
+        }
+        followed.extend(records.iter().map(said));
+    }
+    appending.await.unwrap();
+    assert_eq!(followed, (0..100).map(|at| at.to_string()).collect::<Vec<_>>());
+}
+
 pub async fn a_wait_ends_at_once_when_there_are_records_and_in_time_when_there_are_none(fixture: &mut impl Fixture) {
     let log = fixture.log();
     let sources = topic(&*log, "events").await;

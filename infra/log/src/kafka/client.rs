@@ -46,7 +46,10 @@ impl Clients {
 
     /// A consumer that is told what to read.
     pub(super) fn reader(&self) -> Result<BaseConsumer<Context>, LogError> {
-        self.make(self.consumer("reader"), Context::default())
+        let mut config = self.consumer("reader");
+        // A reader that waits at the end of a quiet partition asks its broker as seldom as this.
+        self.default(&mut config, "fetch.wait.max.ms", "2000");
+        self.make(config, Context::default())
     }
 
     /// A reader that sees what was not committed, too.
@@ -69,6 +72,8 @@ impl Clients {
     pub(super) fn appender<C: ProducerContext + 'static>(&self, context: C) -> Result<ThreadedProducer<C>, LogError> {
         let mut config = self.producer();
         self.default_unless(&mut config, "message.timeout.ms", "delivery.timeout.ms", "10000");
+        // While a request is under way the next appends gather: batches grow with the load and nothing waits for company.
+        self.default_unless(&mut config, "max.in.flight.requests.per.connection", "max.in.flight", "1");
         self.make(config, context)
     }
 

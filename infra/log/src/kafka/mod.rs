@@ -116,6 +116,13 @@ impl Log for KafkaLog {
         })
     }
 
+    fn follow<'a>(&'a self, source: &'a Source, from: Offset, max: usize) -> BoxFuture<'a, Result<Vec<Record>, LogError>> {
+        Box::pin(async move {
+            self.shared.topics.check(source).await?;
+            self.shared.follow(source, from, max).await
+        })
+    }
+
     fn end<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<Offset, LogError>> {
         Box::pin(async move {
             self.shared.topics.check(source).await?;

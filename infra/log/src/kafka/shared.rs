@@ -66,6 +66,16 @@ impl Shared {
         }
     }
 
+    /// Committed records from `from` on that were fetched already, if somebody reads there; else a [`read`](Self::read).
+    pub(super) async fn follow(&self, source: &Source, from: Offset, max: usize) -> Result<Vec<Record>, LogError> {
+        let Some(mut lease) = self.cursors.find(source, from) else { return self.read(source, from, max).await };
+        if let Err(error) = lease.pull(max) {
+            self.cursors.discard(lease);
+            return Err(error);
+        }
+        Ok(lease.hand_out(max))
+    }
+
     /// Whether there is a committed record at or beyond `from`, now or within `wait`.
     pub(super) async fn wait(&self, source: &Source, from: Offset, wait: Duration) -> Result<bool, LogError> {
         let limit = far(wait);

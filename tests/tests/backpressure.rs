@@ -27,8 +27,9 @@ const FLOODS: usize = 6;
 const LOOK: Duration = Duration::from_millis(50);
 /// Jobs whose leases are renewed: the state and the read models stay as large as they are, so that what grows is a queue.
 const JOBS: usize = 50;
-/// What the second half of the floods may need beyond the first, as a part of it.
-const GROWTH: f64 = 0.1;
+/// What the second half of the floods may need beyond the first, as a part of it: the read models fill their batches. A queue
+/// that kept what is offered would need more than that for every single flood.
+const GROWTH: f64 = 0.25;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_times_the_sustainable_load_is_turned_away_in_flat_memory_and_nothing_acknowledged_is_lost() -> Result<()> {

@@ -27,12 +27,13 @@ impl Report {
         let machine = &self.machine;
         let _ = writeln!(
             out,
-            "{}: {} cores, load {:.2}, others use {:.0} %, append 256 B + fdatasync p50 {} µs",
+            "{}: {} cores, load {:.2}, others use {:.0} %, append 256 B + fdatasync p50 {} µs, loopback round trip p50 {} µs",
             self.mode.name(),
             machine.cores,
             machine.load,
             machine.others * 100.0,
-            machine.fdatasync_p50_us
+            machine.fdatasync_p50_us,
+            machine.loopback_p50_us
         );
         let _ = writeln!(out, "an answered command is durable thus: {}", self.durability);
         if !machine.is_idle {
@@ -107,7 +108,7 @@ mod tests {
     use crate::{machine::Idle, plan::Mode, report::Target};
 
     fn report(figure: Figure) -> Report {
-        let machine = Idle { cores: 2, load: 3.0, others: 0.9, fdatasync_p50_us: 4_000, is_idle: false };
+        let machine = Idle { cores: 2, load: 3.0, others: 0.9, fdatasync_p50_us: 4_000, loopback_p50_us: 30, is_idle: false };
         Report { mode: Mode::Servers, durability: "nowhere".to_owned(), machine, peak_memory_mib: None, figures: vec![figure] }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Kept per key: the hash of the body and the place of the answer, for as long as the window says; the answer itself
 //! stays in the log. The scope of a key is (tenant, command type, aggregate). What the batch in hand adds lies in an
-//! overlay, as in a table. At the limit nothing old is dropped before its time: new keys are refused.
+//! overlay, as in a table. At the limit nothing old is dropped before its time: new keys are refused. A repeated answer is
+//! written with `idempotent` off, so that a replay does not take it for a decision.
 
 mod journal;
 

@@ -71,7 +71,6 @@ pub fn other_args() -> [Arg; 2] {
             .long(KAFKA_SETTING)
             .env(KAFKA_SETTINGS_VARIABLE)
             .value_name("NAME=VALUE")
-            .value_delimiter(',')
             .action(ArgAction::Append)
             .hide_env_values(true)
             .help("Setting of librdkafka, passed on verbatim, for example security.protocol=SASL_PLAINTEXT; may be repeated"),

@@ -31,7 +31,8 @@ faults: ## Make every fault as often as tests/README.md says; a table, and JSON 
 check: ## Lints, formatting and the schema gate
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	cargo run --locked --quiet -p swarmlog -- schemas check
+	cargo build --locked --workspace --bins
+	@"$${CARGO_TARGET_DIR:-target}/debug/swarmlog" schemas check
 
 bench: ## Measure both modes on an idle machine; JSON on stdout
 	@bash infra/chdb/fetch.sh

@@ -6,14 +6,18 @@ use log::{Append, Log, LogError, Source, Transaction};
 use nix::sys::signal::Signal;
 use proxy::{Act, Api, Pattern};
 use rand::Rng;
+use reqwest::Method;
+use serde_json::json;
 use std::{os::unix::process::ExitStatusExt, time::Instant};
 use swarmlog_tests::{
-    BOUND, Setup, Stage, World,
+    BOUND, Client, Setup, Stage, World,
     load::{Load, after_some, told_is_true},
     oracle,
     scenario::Run,
     world::eventually,
 };
+use tokio::task::JoinSet;
+use uuid::Uuid;
 
 const BEFORE_PRODUCE: &str = "writer kill -9 before produce: redelivered, one effect";
 const BEFORE_COMMIT: &str = "writer kill -9 after produce, before commit: the events are invisible";
@@ -161,6 +165,8 @@ async fn a_member_that_was_silent_for_too_long_commits_nothing_for_what_it_lost(
         };
         let mut slow_one = World::start_with(slow(run.rng.random_range(1..20))).await?;
         let load = Load::start_on(&[quick.client()], 64, PAUSE);
+        let mut pile = JoinSet::new();
+        pile.spawn(pile_up(quick.client()));
         for attempt in 0..run.tries {
             if attempt > 0 {
                 slow_one.kill()?;
@@ -171,9 +177,21 @@ async fn a_member_that_was_silent_for_too_long_commits_nothing_for_what_it_lost(
                 .await?;
             after_some(&load, &mut run.rng).await?;
         }
+        drop(pile);
         stage.check(load, &mut [&mut quick, &mut slow_one]).await.map(drop)
     };
     servers(10, "max.poll.interval exceeded: nothing committed for lost partitions", 1, 10).run(body).await
+}
+
+/// Commands that nobody waits for, one after the other: before a lane that stands still they fill its queue, and then nobody asks
+/// for more in the name of the member.
+async fn pile_up(client: Client) {
+    loop {
+        // It is refused, for there is no such job.
+        let body = json!({ "job_id": Uuid::now_v7() });
+        let _ = client.call(Method::POST, "/v1/commands/work.CancelJob", &[("prefer", "respond-async")], Some(&body)).await;
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

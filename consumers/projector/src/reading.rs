@@ -45,7 +45,7 @@ pub(crate) struct Reading {
     pub cursors: Vec<Cursor>,
     /// Whether there was more than the last batch took.
     pub is_behind: bool,
-    /// Whether it comes back for what arrives; else it reads to the end.
+    /// Whether it feeds a live generation and comes back for what arrives; else it reads to the end.
     pub follows: bool,
 }
 

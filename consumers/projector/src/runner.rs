@@ -56,7 +56,6 @@ pub(crate) struct Runner {
     pub writing: Writing,
     /// Read and not written yet, in order.
     pub pending: VecDeque<Prepared>,
-    is_live: bool,
     /// The stored positions are not what this task knows of them.
     pub stale: Option<String>,
 }
@@ -91,12 +90,12 @@ impl Runner {
             is_unsure: false,
         };
         let context = context.clone();
-        Ok(Self { context, reading, writing, pending: VecDeque::new(), is_live, stale: None })
+        Ok(Self { context, reading, writing, pending: VecDeque::new(), stale: None })
     }
 
     /// Feeds a live generation until it is told to stop or cannot go on.
     pub async fn follow(mut self) -> Result<(), Trouble> {
-        (self.is_live, self.reading.follows) = (true, true);
+        self.reading.follows = true;
         loop {
             let ended = match self.drain().await {
                 Ok(()) => match self.wait().await {
@@ -136,7 +135,9 @@ impl Runner {
                     self.report(None);
                     match took {
                         None => return Ok(()),
-                        Some(is_full) if self.is_live && !is_full => self.pause(PACE.saturating_sub(started.elapsed())).await?,
+                        Some(is_full) if self.reading.follows && !is_full => {
+                            self.pause(PACE.saturating_sub(started.elapsed())).await?
+                        }
                         Some(_) => {}
                     }
                 }
@@ -210,7 +211,7 @@ impl Runner {
             },
         };
         let is_full = current.batch.is_full;
-        if self.is_live && is_full != self.writing.memory.is_on() {
+        if self.reading.follows && is_full != self.writing.memory.is_on() {
             self.writing.memory = if is_full { Memory::new(false) } else { Memory::off() };
         }
         let (ahead, applied) = if is_full && self.pending.is_empty() {
@@ -223,7 +224,7 @@ impl Runner {
         let ahead = ahead.ok().flatten();
         if applied.is_err() {
             self.pending.push_front(current);
-        } else if self.is_live {
+        } else if self.reading.follows {
             current.batch.parts.iter().for_each(|part| self.context.meters.position(&part.advance));
         }
         self.pending.extend(ahead);
@@ -232,7 +233,7 @@ impl Runner {
 
     fn report(&self, failure: Option<&str>) {
         let held = self.reading.held();
-        if self.is_live {
+        if self.reading.follows {
             self.context.pulse.live(match (failure, held) {
                 (Some(reason), _) => Status::Failing(reason.to_owned()),
                 (None, Some(reason)) => Status::Degraded(reason.to_owned()),
